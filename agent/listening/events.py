@@ -1,0 +1,42 @@
+"""What listening tells the rest of the agent. Positions are samples since the call connected, at the leg's rate."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One step of the voice activity model (32 ms)."""
+
+    end: int
+    """Position after the last sample of the window."""
+    probability: float
+    """Of speech, 0 to 1."""
+    level: float
+    """dBFS."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The caller speaks. Sent once the start is sure enough; `first` lies before now."""
+
+    first: int
+    """Position of the first voiced sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The caller pauses, for at least the shortest pause (about 100 ms)."""
+
+    last: int
+    """Position after the last voiced sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class BargeIn:
+    """While the agent spoke, the caller has been speaking long and clearly enough that playout should pause: it is
+    neither echo of the agent, nor background, nor (as far as sound tells) a backchannel."""
+
+    first: int
+
+
+ListeningEvent = SpeechStarted | SpeechStopped | BargeIn
