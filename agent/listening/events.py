@@ -13,11 +13,14 @@ class Window:
     """Of speech, 0 to 1."""
     level: float
     """dBFS."""
+    parts: tuple[float, float, float, float]
+    """dBFS of each quarter (8 ms), oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The caller speaks. Sent once the start is sure enough; `first` lies before now."""
+    """The caller speaks. Sent once the start is sure enough; `first` lies before now. Echo of the agent's own voice
+    is not reported."""
 
     first: int
     """Position of the first voiced sample."""
@@ -34,9 +37,11 @@ class SpeechStopped:
 @dataclass(frozen=True, slots=True)
 class BargeIn:
     """While the agent spoke, the caller has been speaking long and clearly enough that playout should pause: it is
-    neither echo of the agent, nor background, nor (as far as sound tells) a backchannel."""
+    neither echo of the agent, nor background, nor (as far as sound tells) a backchannel. Always between the
+    SpeechStarted and the SpeechStopped of the same speech."""
 
     first: int
+    """As in SpeechStarted."""
 
 
 ListeningEvent = SpeechStarted | SpeechStopped | BargeIn

@@ -1,0 +1,124 @@
+"""When does the caller speak? PURE: windows in, SpeechStarted and SpeechStopped out; nothing here reads a clock."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from agent.listening.events import SpeechStarted, SpeechStopped, Window
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRules:
+    """Thresholds. Probabilities are the model's, levels dB."""
+
+    start_probability: float = 0.5
+    sure_probability: float = 0.8
+    """Two windows in a row like this are enough for a start; less sure ones need three."""
+    stop_probability: float = 0.35
+    above_floor: float = 3.0
+    """A voiced window, and a voiced part of one, is this much louder than the noise floor..."""
+    below_speech: float = 27.0
+    """...and at most this much quieter than the caller's usual level: decay of the room is not speech."""
+    silence: float = -66.0
+    """Nothing below this is speech: the noise of an idle line."""
+    pause_seconds: float = 0.1
+    """Unvoiced for so long is a pause."""
+
+
+class Activity:
+    """The state of one call: quiet or speaking, the noise floor, the caller's level.
+
+    The floor follows what is surely not speech; the caller's level follows voiced windows, upwards quickly and
+    downwards slowly.
+    """
+
+    def __init__(self, rate: int, rules: ActivityRules | None = None) -> None:
+        self._rules = rules or ActivityRules()
+        self._pause = int(self._rules.pause_seconds * rate)
+        self._recent: deque[Window] = deque(maxlen=8)
+        self._run: list[Window] = []
+        self._last = 0
+        self.speaking = False
+        self.first = 0
+        """Position of the first voiced sample of the speech under way, or of the last one."""
+        self.floor = -60.0
+        """dBFS."""
+        self.speech_level: float | None = None
+        """dBFS; None until the caller has spoken."""
+
+    def update(self, window: Window) -> SpeechStarted | SpeechStopped | None:
+        """Take the next window; returns what it makes certain, if anything."""
+        voiced = self._voiced(window)
+        self._track(window, voiced)
+        event = self._going_on(window, voiced) if self.speaking else self._beginning(window, voiced)
+        self._recent.append(window)
+        return event
+
+    def forget_start(self) -> None:
+        """The speech under way was none (echo, say): be quiet again, without an event."""
+        self.speaking = False
+        self._run.clear()
+
+    def _threshold(self) -> float:
+        usual = -96.0 if self.speech_level is None else self.speech_level - self._rules.below_speech
+        return max(self.floor + self._rules.above_floor, usual, self._rules.silence)
+
+    def _voiced(self, window: Window) -> bool:
+        needed = self._rules.stop_probability if self.speaking else self._rules.start_probability
+        return window.probability >= needed and max(window.parts) >= self._threshold()
+
+    def _track(self, window: Window, voiced: bool) -> None:
+        level = max(window.level, -80.0)
+        if voiced:
+            known = level if self.speech_level is None else self.speech_level
+            self.speech_level = known + (0.2 if level > known else 0.02) * (level - known)
+        elif window.probability < 0.2 or level < self.floor:
+            self.floor += 0.1 * (level - self.floor)
+
+    def _beginning(self, window: Window, voiced: bool) -> SpeechStarted | None:
+        if not voiced:
+            self._run.clear()
+            return None
+        self._run.append(window)
+        sure = sum(w.probability >= self._rules.sure_probability for w in self._run[-2:]) == 2
+        if not sure and len(self._run) < 3:
+            return None
+        self.speaking = True
+        self.first = self._onset()
+        self._last = self._end_of_voice(window)
+        return SpeechStarted(self.first)
+
+    def _going_on(self, window: Window, voiced: bool) -> SpeechStopped | None:
+        if voiced:
+            self._last = self._end_of_voice(window)
+        if window.end - self._last < self._pause:
+            return None
+        self.speaking = False
+        self._run.clear()
+        return SpeechStopped(self._last)
+
+    def _onset(self) -> int:
+        """The model needs a window or two to be sure: go back from its first voiced window while it is loud."""
+        threshold = self._threshold()
+        windows = [*(w for w in self._recent if w.end < self._run[0].end), *self._run]
+        parts = [(w, part, level) for w in windows for part, level in enumerate(w.parts)]
+        size = self._part(windows)
+        sure = len(parts) - 4 * len(self._run)
+        while sure < len(parts) - 1 and parts[sure][2] < threshold:
+            sure += 1
+        while sure > 0 and parts[sure - 1][2] >= threshold:
+            sure -= 1
+        window, part, _ = parts[sure]
+        return window.end - (4 - part) * size
+
+    def _end_of_voice(self, window: Window) -> int:
+        """End of the last part that is loud enough, so that the model's hangover does not count as voice."""
+        size = self._part([*self._recent, window])
+        threshold = self._threshold()
+        for part in (3, 2, 1, 0):
+            if window.parts[part] >= threshold:
+                return window.end - (3 - part) * size
+        return self._last
+
+    @staticmethod
+    def _part(windows: list[Window]) -> int:
+        return (windows[-1].end - windows[-2].end) // 4 if len(windows) > 1 else windows[-1].end // 4

@@ -1,0 +1,37 @@
+"""The model files that the pipecat-ai wheel carries. They are found without importing pipecat, which takes seconds."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import onnxruntime
+
+SILERO = "audio/vad/data/silero_vad.onnx"
+"""Voice activity, Silero 5, MIT."""
+SMART_TURN = "audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx"
+"""End of turn from intonation, Smart Turn 3.2, BSD-2-Clause."""
+
+
+class ModelMissing(Exception):
+    """A model file is not installed. The text says which and what to do."""
+
+
+def model_path(name: str) -> Path:
+    """Path of `SILERO` or `SMART_TURN` in the installed wheel. Raises ModelMissing."""
+    spec = find_spec("pipecat")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelMissing(
+            f"{name}: the package pipecat-ai, which carries it, is not installed; run `make .venv/ready`"
+        )
+    path = Path(next(iter(spec.submodule_search_locations))) / name
+    if not path.is_file():
+        raise ModelMissing(f"{path} is missing: install the version of pipecat-ai that requirements.lock names")
+    return path
+
+
+def open_session(name: str) -> onnxruntime.InferenceSession:
+    """Load a model for one core: calls are many and inferences small, so a second thread only costs."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(model_path(name)), options, providers=["CPUExecutionProvider"])
