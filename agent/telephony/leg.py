@@ -108,6 +108,14 @@ class Leg(Protocol):
     def rate(self) -> int:
         """Samples per second of `read` and `write`; 8000 until Connected says more."""
 
+    @property
+    def input_delay(self) -> float:
+        """Seconds from a sample's arrival on the wire to `read`: the jitter buffer, and what else lies between."""
+
+    @property
+    def output_delay(self) -> float:
+        """Seconds from leaving `buffered` to the wire."""
+
     def events(self) -> AsyncIterator[LegEvent]:
         """Everything that happens, in order; ends after Ended. One consumer."""
 
