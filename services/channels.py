@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -21,6 +22,8 @@ OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", 16 << 20),
     # Two channels to one address are two connections: a replaced worker is not reached through a stale one.
     ("grpc.use_local_subchannel_pool", 1),
+    # Workers are neighbours; a proxy meant for the web must not get between.
+    ("grpc.enable_http_proxy", 0),
 )
 
 
@@ -29,20 +32,22 @@ def connect(target: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(target, options=OPTIONS)
 
 
+async def check(channel: grpc.aio.Channel, service: str, timeout: float) -> str:
+    """Ask the health service once: "" means SERVING, anything else says what is wrong."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)  # its published stubs lack the methods
+    try:
+        reply = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout)
+    except grpc.aio.AioRpcError as error:
+        return error.details() or error.code().name
+    return "" if reply.status == health_pb2.HealthCheckResponse.SERVING else "not serving (warming up or draining)"
+
+
 async def wait_serving(channel: grpc.aio.Channel, service: str, timeout: float) -> None:
     """Return once the health service says SERVING. Raises Unavailable after `timeout` seconds."""
-    stub = health_pb2_grpc.HealthStub(channel)
     last = "no answer"
     try:
         async with asyncio.timeout(timeout):
-            while True:
-                try:
-                    reply = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=2)
-                    if reply.status == health_pb2.HealthCheckResponse.SERVING:
-                        return
-                    last = "not warm yet"
-                except grpc.aio.AioRpcError as error:
-                    last = error.details() or error.code().name
+            while last := await check(channel, service, timeout=2):  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(0.1)
     except TimeoutError:
         raise Unavailable(f"{service} did not become ready within {timeout:g} s: {last}") from None

@@ -1,14 +1,49 @@
 """The one thread that touches a model. The event loop never runs one, and a model never sees two threads."""
 
 import asyncio
+import contextlib
+import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from services.errors import Busy, Unavailable
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Work, the context it belongs to (so that its log lines carry the call), and who waits for it."""
+
+    work: Callable[[], Any]
+    context: contextvars.Context
+    result: "asyncio.Future[Any]"
+    loop: asyncio.AbstractEventLoop
+
+    def do(self) -> None:
+        try:
+            value = self.context.run(self.work)
+        except StopIteration as error:  # a future cannot carry it
+            self.answer(RuntimeError(f"the job raised {error!r}"))
+        except BaseException as error:  # noqa: BLE001 - carried to the awaiter, who decides; the thread lives on
+            self.answer(error)
+        else:
+            self.answer(None, value)
+
+    def answer(self, error: BaseException | None, value: Any = None) -> None:
+        def settle() -> None:
+            if self.result.done():  # its awaiter was cancelled
+                return
+            if error is not None:
+                self.result.set_exception(error)
+            else:
+                self.result.set_result(value)
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self.loop.call_soon_threadsafe(settle)
 
 
 class EngineThread:
@@ -20,7 +55,7 @@ class EngineThread:
 
     def __init__(self, name: str, limit: int = 64) -> None:
         self._limit = limit
-        self._jobs: deque[tuple[Callable[[], Any], asyncio.Future[Any], asyncio.AbstractEventLoop]] = deque()
+        self._jobs: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -40,51 +75,29 @@ class EngineThread:
                 raise Unavailable("the engine is stopped")
             if len(self._jobs) >= self._limit:
                 raise Busy(f"{self._limit} jobs wait for the engine", retry_after=0.5)
-            self._jobs.append((work, result, loop))
+            self._jobs.append(_Job(work, contextvars.copy_context(), result, loop))
             self._wake.notify()
         return await result
 
     async def close(self) -> None:
-        """Finish the job under way, refuse the rest, end the thread."""
+        """Finish the job under way, refuse the rest, end the thread. May be called again."""
         with self._wake:
             self._closing = True
             self._wake.notify()
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
-        while True:
-            with self._wake:
-                while not self._jobs and not self._closing:
-                    self._wake.wait()
-                if self._closing:
-                    refused = list(self._jobs)
-                    self._jobs.clear()
-                    break
-                work, result, loop = self._jobs.popleft()
-            if not result.cancelled():
-                self._do(work, result, loop)
-        for _, result, loop in refused:
-            self._answer(loop, result, Unavailable("the engine is stopped"), None)
+        while job := self._next():
+            if not job.result.cancelled():
+                job.do()
+            del job  # its result must not live until the next one comes
+        for refused in self._jobs:
+            refused.answer(Unavailable("the engine is stopped"))
+        self._jobs.clear()
 
-    def _do(self, work: Callable[[], Any], result: "asyncio.Future[Any]", loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            value = work()
-        except Exception as error:  # noqa: BLE001 - carried to the awaiter, who decides
-            self._answer(loop, result, error, None)
-        else:
-            self._answer(loop, result, None, value)
-
-    @staticmethod
-    def _answer(
-        loop: asyncio.AbstractEventLoop, result: "asyncio.Future[Any]", error: Exception | None, value: Any
-    ) -> None:
-        def settle() -> None:
-            if result.done():
-                return
-            if error is not None:
-                result.set_exception(error)
-            else:
-                result.set_result(value)
-
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle)
+    def _next(self) -> _Job | None:
+        """The oldest job, waiting for one; None once the thread is to end."""
+        with self._wake:
+            while not self._jobs and not self._closing:
+                self._wake.wait()
+            return None if self._closing else self._jobs.popleft()

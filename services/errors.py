@@ -10,11 +10,12 @@ ServiceError
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from functools import wraps
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import grpc
 
@@ -22,6 +23,7 @@ RETRY_AFTER = "retry-after-ms"
 """Trailing metadata of RESOURCE_EXHAUSTED."""
 
 log = logging.getLogger(__name__)
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class ServiceError(Exception):
@@ -73,23 +75,41 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ServiceError
     raise AssertionError("abort returns never")
 
 
-def translated(method: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    """Wrap a servicer's streaming method `(self, requests, context)`: errors become statuses, bugs are logged."""
-
-    @wraps(method)
-    async def wrapper(self: Any, requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-        try:
-            async for response in method(self, requests, context):
-                yield response
-        except ServiceError as error:
+async def _abort_for(error: Exception, where: str, context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
+    match error:
+        case grpc.aio.AbortError():
+            raise error
+        case ServiceError():
             await abort(context, error)
-        except (asyncio.CancelledError, GeneratorExit, grpc.aio.AbortError):
-            raise
-        except Exception:
-            log.exception("unexpected error in %s", method.__qualname__)
+        case _:
+            log.error("unexpected error in %s", where, exc_info=error)
             await abort(context, InternalError("internal error; the worker's log has the traceback"))
 
-    return wrapper
+
+def translated(method: Method) -> Method:
+    """Wrap a servicer's method `(self, request or requests, context)`, an async generator or a coroutine: a
+    ServiceError becomes its status, any other exception is logged and becomes INTERNAL."""
+    where = method.__qualname__
+
+    @wraps(method)
+    async def streaming(self: Any, requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        try:
+            # Closed here and not by the garbage collector: what the method holds is freed when the stream ends.
+            async with aclosing(method(self, requests, context)) as responses:
+                async for response in responses:
+                    yield response
+        except Exception as error:  # noqa: BLE001 - the edge of the process; nothing is swallowed
+            await _abort_for(error, where, context)
+
+    @wraps(method)
+    async def single(self: Any, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            return await method(self, request, context)
+        except Exception as error:  # noqa: BLE001 - as above
+            await _abort_for(error, where, context)
+
+    wrapper: Any = streaming if inspect.isasyncgenfunction(method) else single
+    return wrapper  # type: ignore[no-any-return]
 
 
 def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
@@ -101,9 +121,14 @@ def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
         case grpc.StatusCode.NOT_FOUND | grpc.StatusCode.UNIMPLEMENTED:
             return NotFound(text)
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            trailers = dict(error.trailing_metadata() or ())
-            return Busy(text, float(trailers.get(RETRY_AFTER, 1000)) / 1000)
+            return Busy(text, _retry_after(error))
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.DEADLINE_EXCEEDED | grpc.StatusCode.CANCELLED:
             return Unavailable(text)
         case _:
             return InternalError(text)
+
+
+def _retry_after(error: grpc.aio.AioRpcError) -> float:
+    """Seconds; one second when the server does not say, or says nonsense."""
+    said = dict(error.trailing_metadata() or ()).get(RETRY_AFTER, "")
+    return int(said) / 1000 if isinstance(said, str) and said.isdecimal() else 1.0

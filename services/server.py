@@ -2,17 +2,22 @@
 
 import asyncio
 import logging
+import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.errors import ServiceError
+from services.gate import Gate
 from services.settings import ServiceSettings
-from services.telemetry import serve_metrics
+from services.telemetry import configure_logging, redact, sample_loop_lag, serve_metrics
 
 log = logging.getLogger(__name__)
 OPTIONS = (
@@ -22,6 +27,12 @@ OPTIONS = (
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.max_receive_message_length", 16 << 20),
 )
+FLUSH_SECONDS = 0.2
+"""What the last statuses of streams that have ended get to reach their clients."""
+
+
+class StartupError(Exception):
+    """The process cannot begin to serve; the text is the line for whoever started it."""
 
 
 @dataclass
@@ -51,48 +62,125 @@ class Service:
     register: Callable[[grpc.aio.Server], None]
     """Adds the servicer."""
     warm_up: Callable[[], Awaitable[None]]
-    """Loads and exercises the model; the service is ready once it returns."""
+    """Loads and exercises the model; the service is ready once it returns. Until then its methods are refused."""
     close: Callable[[], Awaitable[None]]
     """Frees the model; called last."""
 
 
+def run(settings: ServiceSettings, build: Callable[[Drain], Service]) -> None:
+    """Body of a worker's entry point: logging, event loop, `serve`. What prevents the start (a port that is taken, a
+    model that cannot be loaded) is one line on stderr and exit code 1."""
+    configure_logging(settings.log_level, settings.log_words)
+
+    async def main() -> None:
+        drain = Drain()
+        try:
+            service = build(drain)
+        except ServiceError as error:
+            raise StartupError(f"cannot start: {error}") from error
+        await serve(settings, service, drain)
+
+    try:
+        asyncio.run(main())
+    except StartupError as error:
+        sys.exit(redact(str(error)))
+
+
 async def serve(settings: ServiceSettings, service: Service, drain: Drain) -> None:
-    """Serve until SIGTERM or SIGINT, then drain for at most `settings.drain_seconds`. Exits 1 if a port is taken."""
-    server = grpc.aio.server(options=OPTIONS)
+    """Serve until SIGTERM or SIGINT, then drain for at most `settings.drain_seconds`. Raises StartupError."""
+    gate = Gate(service.name)
+    server = grpc.aio.server(options=OPTIONS, interceptors=(gate,))
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    names = (service.name, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
+    reflection.enable_server_reflection((service.name, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     service.register(server)
-    port = _bind(server, settings)
-    metrics_port = serve_metrics(settings.host, settings.metrics_port)
+    ports = _bind(server, settings)
     stop = _signals()
-    await checks.set(service.name, health_pb2.HealthCheckResponse.NOT_SERVING)
-    await server.start()
+    lag = asyncio.create_task(sample_loop_lag())
     try:
-        await service.warm_up()
-        await checks.set(service.name, health_pb2.HealthCheckResponse.SERVING)
-        await checks.set("", health_pb2.HealthCheckResponse.SERVING)
-        log.info("serving", extra={"service": service.name, "port": port, "metrics_port": metrics_port})
+        await _report(checks, service.name, serving=False)
+        await server.start()
+        if not await _warm_up(service, stop):
+            return
+        gate.closed_because = ""
+        await _report(checks, service.name, serving=True)
+        log.info("serving", extra={"service": service.name, **ports})
         await stop.wait()
-        log.info("draining", extra={"seconds": settings.drain_seconds})
-        await checks.enter_graceful_shutdown()
-        drain.begin(settings.drain_seconds)
         stop.clear()
-        await _stop(server, settings.drain_seconds, stop)
+        gate.closed_because = "draining"
+        await checks.enter_graceful_shutdown()
+        await _drain(settings.drain_seconds, drain, gate, stop)
     finally:
-        await server.stop(0)
+        lag.cancel()
+        _default_signals()  # closing a model may take long: one signal more ends the process
+        await server.stop(FLUSH_SECONDS)
         await service.close()
         log.info("stopped")
 
 
-def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
-    address = f"{settings.host}:{settings.port}"
+async def _report(checks: health.aio.HealthServicer, name: str, serving: bool) -> None:
+    states = health_pb2.HealthCheckResponse
+    for service in (name, ""):
+        await checks.set(service, states.SERVING if serving else states.NOT_SERVING)
+
+
+async def _warm_up(service: Service, stop: asyncio.Event) -> bool:
+    """False when a signal came first. Raises StartupError."""
+    warming = asyncio.ensure_future(service.warm_up())
+    stopped = asyncio.ensure_future(stop.wait())
     try:
-        return server.add_insecure_port(address)
-    except RuntimeError:
-        variable = f"{settings.prefix}PORT"
-        sys.exit(f"cannot listen on {address}: the port is taken or not allowed. Stop what uses it, or set {variable}.")
+        await asyncio.wait({warming, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not warming.done():
+            return False
+        await warming
+    except ServiceError as error:
+        raise StartupError(f"{service.name} cannot start: {error}") from error
+    except Exception as error:
+        log.exception("warm-up failed")
+        raise StartupError(f"{service.name} cannot start: {type(error).__name__}: {error}") from error
+    finally:
+        for task in (warming, stopped):
+            task.cancel()
+        await asyncio.gather(warming, stopped, return_exceptions=True)
+    return True
+
+
+async def _drain(seconds: float, drain: Drain, gate: Gate, again: asyncio.Event) -> None:
+    """Let streams end within `seconds`; a second signal ends the wait."""
+    log.info("draining", extra={"seconds": seconds})
+    drain.begin(seconds)
+    waits = [asyncio.ensure_future(gate.idle()), asyncio.ensure_future(again.wait())]
+    await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> dict[str, int]:
+    """Take both ports. Raises StartupError."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        _probe(settings.host, settings.port)
+        port = server.add_insecure_port(f"{host}:{settings.port}")
+    except (OSError, RuntimeError) as error:
+        raise _taken(settings, "port", settings.port, error) from None
+    try:
+        metrics_port = serve_metrics(settings.host, settings.metrics_port)
+    except OSError as error:
+        raise _taken(settings, "metrics_port", settings.metrics_port, error) from None
+    return {"port": port, "metrics_port": metrics_port}
+
+
+def _probe(host: str, port: int) -> None:
+    """Raise OSError if the port cannot be had. gRPC itself would also print pages about it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family):
+        pass
+
+
+def _taken(settings: ServiceSettings, field: str, port: int, error: Exception) -> StartupError:
+    variables = f"{settings.prefix}{field.upper()} or {settings.prefix}HOST"
+    why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+    return StartupError(f"cannot listen on {settings.host}:{port}: {why}. Stop what uses it, or set {variables}.")
 
 
 def _signals() -> asyncio.Event:
@@ -103,12 +191,8 @@ def _signals() -> asyncio.Event:
     return stop
 
 
-async def _stop(server: grpc.aio.Server, grace: float, again: asyncio.Event) -> None:
-    """Let streams end within `grace` seconds; a second signal cuts them."""
-    stopping = asyncio.ensure_future(server.stop(grace))
-    forced = asyncio.ensure_future(again.wait())
-    await asyncio.wait({stopping, forced}, return_when=asyncio.FIRST_COMPLETED)
-    forced.cancel()
-    if not stopping.done():
-        await server.stop(0)
-    await stopping
+def _default_signals() -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(ValueError):
+            loop.remove_signal_handler(number)

@@ -4,12 +4,14 @@ A variable is the prefix of the process and the name of a field in capitals: `TR
 the prefix that is no field, and a value that does not fit, end the process with exit code 2 and a line each.
 """
 
+import difflib
 import os
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 
 
 def _split(value: object) -> object:
@@ -25,7 +27,8 @@ class SettingsError(Exception):
 
 
 class Settings(BaseModel):
-    """Base of every process's settings. Subclasses set `prefix` and describe each field: `--help` shows them."""
+    """Base of every process's settings. Subclasses set `prefix` and describe each field: `--help` shows them. What
+    must not be shown is a SecretStr."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
     prefix: ClassVar[str]
@@ -33,15 +36,17 @@ class Settings(BaseModel):
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Parse the variables of this process. Raises SettingsError."""
-        given = {
-            name.removeprefix(cls.prefix).lower(): value
-            for name, value in environ.items()
-            if name.startswith(cls.prefix)
-        }
+        ours = {name: value for name, value in environ.items() if name.startswith(cls.prefix)}
+        fields = {cls._variable(name): name for name in cls.model_fields}
+        problems = [cls._unknown(name, list(fields)) for name in ours if name not in fields]
+        settings = None
         try:
-            return cls(**given)
+            settings = cls(**{fields[name]: value for name, value in ours.items() if name in fields})
         except ValidationError as error:
-            raise SettingsError("\n".join(cls._explain(e) for e in error.errors())) from None
+            problems += [cls._explain(dict(e)) for e in error.errors(include_url=False)]
+        if settings is None or problems:
+            raise SettingsError("\n".join(problems)) from None
+        return settings
 
     @classmethod
     def read_or_exit(cls) -> Self:
@@ -55,23 +60,54 @@ class Settings(BaseModel):
     @classmethod
     def describe(cls) -> str:
         """Every variable with its default and meaning, for `--help`."""
-        lines = []
+        lines = ["settings (environment variables and their defaults):"]
         for name, field in cls.model_fields.items():
-            default = field.get_default(call_default_factory=True, validated_data={})
-            shown = ",".join(default) if isinstance(default, tuple) else default
-            lines.append(
-                f"  {cls.prefix}{name.upper()}={'' if shown is None else shown}\n      {field.description or ''}"
-            )
-        return "settings (environment variables and their defaults):\n" + "\n".join(lines)
+            lines.append(f"  {cls._variable(name)}={_default(field)}")
+            if field.description:
+                lines.append(f"      {field.description}")
+        return "\n".join(lines)
 
     @classmethod
-    def _explain(cls, error: Any) -> str:
-        field = str(error["loc"][0]) if error["loc"] else ""
-        variable = f"{cls.prefix}{field.upper()}"
-        if error["type"] == "extra_forbidden":
-            return f"{variable}: unknown setting. Valid: {', '.join(cls.prefix + n.upper() for n in cls.model_fields)}"
-        meaning = cls.model_fields[field].description if field in cls.model_fields else ""
-        return f"{variable}={error.get('input')!r}: {error['msg']}. {meaning or ''}".rstrip()
+    def _variable(cls, field: str) -> str:
+        return f"{cls.prefix}{field.upper()}"
+
+    @classmethod
+    def _unknown(cls, name: str, valid: list[str]) -> str:
+        near = difflib.get_close_matches(name.upper(), valid, n=1)
+        guess = f" Did you mean {near[0]}?" if near else ""
+        return f"{name}: unknown setting.{guess} Valid: {', '.join(valid)}"
+
+    @classmethod
+    def _explain(cls, error: Mapping[str, Any]) -> str:
+        problem = str(error["msg"]).removeprefix("Value error, ")
+        field = cls.model_fields.get(str(error["loc"][0])) if error["loc"] else None
+        if field is None:  # a rule about several fields; its text names them
+            return f"{cls.prefix}*: {problem}"
+        variable = cls._variable(str(error["loc"][0]))
+        given = "is not set" if error["type"] == "missing" else f"= {_shown(field, error['input'])}"
+        return f"{variable} {given}: {problem}. {field.description or ''}".rstrip()
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return "SecretStr" in repr(field.annotation)
+
+
+def _shown(field: FieldInfo, value: object) -> str:
+    return "(hidden)" if _is_secret(field) else repr(value)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "(required)"
+    match field.get_default(call_default_factory=True, validated_data={}):
+        case None | SecretStr():
+            return ""
+        case bool() as flag:
+            return str(flag).lower()
+        case tuple() as several:
+            return ",".join(str(one) for one in several)
+        case other:
+            return str(other)
 
 
 class ServiceSettings(Settings):
