@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from datetime import date, time
-from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -22,7 +21,8 @@ BUILT_IN = (
     "collect_digits",
 )
 """Tools that need no webhook."""
-CALENDAR_TOOLS = frozenset(BUILT_IN[:5])
+CALENDAR_TOOLS = frozenset(BUILT_IN[:4])
+"""Those that need opening times."""
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -72,19 +72,21 @@ Variable = Annotated[str, Field(pattern=r"^([A-Z][A-Z0-9_]*)?$")]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, use_attribute_docstrings=True
+    )
 
 
 class Limits(_Part):
     """How long things may take."""
 
-    call_seconds: float = Field(1800, ge=10, le=86_400)
+    call_seconds: float = Field(default=1800, ge=10, le=86_400)
     """A call longer than this is ended politely."""
-    silence_seconds: float = Field(8, ge=2, le=120)
+    silence_seconds: float = Field(default=8, ge=2, le=120)
     """Without a word from anybody, before the agent asks whether the caller is still there."""
-    silence_prompts: int = Field(2, ge=0, le=10)
+    silence_prompts: int = Field(default=2, ge=0, le=10)
     """How often it asks before it says goodbye."""
-    answer_characters: int = Field(1200, ge=50, le=20_000)
+    answer_characters: int = Field(default=1200, ge=50, le=20_000)
     """An answer is cut at the end of the sentence that passes this."""
 
 
@@ -108,25 +110,25 @@ class Recording(_Part):
     """none: record from the start in silence; announce: say `announcement` first; ask: record only after a yes."""
     announcement: str = "This call is recorded."
     """Said before the greeting (announce), or the question (ask)."""
-    opt_out_digit: str = Field("", pattern=r"^[0-9*#]?$")
+    opt_out_digit: str = Field(default="", pattern=r"^[0-9*#]?$")
     """The caller presses it: the recording is deleted. Empty: none."""
     opt_out_phrases: tuple[str, ...] = ()
     """The caller says it: the recording is deleted."""
-    retention_days: int = Field(30, ge=1, le=3650)
+    retention_days: int = Field(default=30, ge=1, le=3650)
     """Calls and recordings are deleted after this."""
 
 
 class CalendarSettings(_Part):
     """When appointments can be had."""
 
-    name: str = Field("", pattern=r"^[a-z0-9_-]{0,64}$")
+    name: str = Field(default="", pattern=r"^[a-z0-9_-]{0,64}$")
     """Agents with the same name share one calendar. Empty: the agent's name."""
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    slot_minutes: int = Field(30, ge=5, le=480)
-    open: Mapping[Weekday, tuple[Span, ...]] = MappingProxyType({})
+    slot_minutes: int = Field(default=30, ge=5, le=480)
+    open: Mapping[Weekday, tuple[Span, ...]] = Field(default_factory=dict)
     """Opening times by day: monday = ["09:00-12:30", "13:30-17:00"]. A day that is missing is closed."""
     closed_days: tuple[date, ...] = ()
-    horizon_days: int = Field(180, ge=1, le=3650)
+    horizon_days: int = Field(default=180, ge=1, le=3650)
     """How far ahead appointments can be had."""
 
     @property
@@ -140,14 +142,14 @@ class Webhook(_Part):
 
     name: str = Field(pattern=r"^[a-zA-Z0-9_]{1,64}$")
     description: str = Field(min_length=1)
-    parameters: Annotated[dict[str, Any], AfterValidator(_schema)] = Field(default={"type": "object"})
+    parameters: Annotated[dict[str, Any], AfterValidator(_schema)] = Field(default_factory=lambda: {"type": "object"})
     """JSON Schema (2020-12) of the arguments."""
     url: WebAddress
-    timeout_seconds: float = Field(8, gt=0, le=60)
+    timeout_seconds: float = Field(default=8, gt=0, le=60)
     effect: Literal["read", "write"] = "write"
     waiting_phrase: str = ""
     """Said when the answer takes long."""
-    secret_header: str = Field("Authorization", pattern=r"^[A-Za-z0-9-]{1,64}$")
+    secret_header: str = Field(default="Authorization", pattern=r"^[A-Za-z0-9-]{1,64}$")
     secret_variable: Variable = ""
     """Environment variable with the value of `secret_header`."""
 
@@ -156,8 +158,8 @@ class EndWebhook(_Part):
     """Where the record of an ended call is posted."""
 
     url: WebAddress
-    timeout_seconds: float = Field(10, gt=0, le=60)
-    attempts: int = Field(5, ge=1, le=10)
+    timeout_seconds: float = Field(default=10, gt=0, le=60)
+    attempts: int = Field(default=5, ge=1, le=10)
     secret_variable: Variable = ""
     """Environment variable with the key of the signature (HMAC-SHA256)."""
 
@@ -182,12 +184,12 @@ class AgentDefinition(_Part):
     """One agent. The file's keys are these fields."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")
-    """For records, metrics and the API."""
+    """For records, metrics and the API: small letters, digits, - and _."""
     title: str = ""
     """For people."""
     numbers: tuple[Annotated[str, AfterValidator(_number)], ...] = ()
     """Numbers (DIDs) or SIP users that it answers."""
-    language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     voice: str = ""
     """Empty: the speech worker's default."""
     model: str = ""
@@ -201,15 +203,15 @@ class AgentDefinition(_Part):
     tools: tuple[str, ...] = ()
     """Built-in tools it may use. Webhooks are [[tool]] tables."""
     tool: tuple[Webhook, ...] = ()
-    tool_seconds: float = Field(5, gt=0, le=60)
+    tool_seconds: float = Field(default=5, gt=0, le=60)
     """Longest time of a built-in tool."""
     waiting_phrase: str = "One moment, please."
     """Said when a built-in tool takes long."""
     limits: Limits = Limits()
     phrases: Phrases = Phrases()
     recording: Recording = Recording()
-    calendar: CalendarSettings | None = None
-    transfer: Mapping[str, str] = MappingProxyType({})
+    calendar: CalendarSettings = CalendarSettings()
+    transfer: Mapping[str, str] = Field(default_factory=dict)
     """Who callers can be handed to: name = number or SIP address."""
     ended: EndWebhook | None = None
     """Off unless given."""
@@ -221,9 +223,8 @@ class AgentDefinition(_Part):
         names = [*self.tools, *(webhook.name for webhook in self.tool)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"tools: {', '.join(twice)} is given more than once")
-        if needing := sorted(CALENDAR_TOOLS.intersection(self.tools)):
-            if self.calendar is None:
-                raise ValueError(f"calendar: missing; {', '.join(needing)} needs a [calendar] table")
+        if (needing := sorted(CALENDAR_TOOLS.intersection(self.tools))) and not self.calendar.open:
+            raise ValueError(f"calendar.open: missing; {', '.join(needing)} needs opening times")
         if "transfer_call" in self.tools and not self.transfer:
             raise ValueError("transfer: missing; transfer_call needs a [transfer] table of names and numbers")
         return self
@@ -231,7 +232,7 @@ class AgentDefinition(_Part):
     @property
     def calendar_name(self) -> str:
         """The calendar's file name without ending."""
-        return (self.calendar.name if self.calendar else "") or self.name
+        return self.calendar.name or self.name
 
     def expected_answer(self, sentence: str) -> str | None:
         """The kind of answer that `sentence` of the agent asks for: the first expectation that matches."""

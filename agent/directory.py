@@ -1,16 +1,17 @@
 """All agents of a process, from a directory of TOML files, and which of them answers a number."""
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from agent.definition import AgentDefinition
 from agent.errors import StartError
+from agent.toml_errors import explain
 
 
 class DefinitionError(StartError):
@@ -75,21 +76,30 @@ def load_agents(directory: Path) -> Directory:
         agents[agent.name] = agent
     if problems:
         raise DefinitionError("\n".join(problems))
-    return Directory(agents)
+    try:
+        return Directory(agents)
+    except DefinitionError as error:
+        raise DefinitionError(f"{directory}: {error}") from None
 
 
 def load_agent(file: Path) -> AgentDefinition:
     """Read one file. Raises DefinitionError."""
     try:
         text = file.read_text(encoding="utf-8")
-        return AgentDefinition.model_validate(tomllib.loads(text))
+        return parse_agent(text, str(file))
     except OSError as error:
         raise DefinitionError(f"{file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"{file}: not TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise DefinitionError(f"{file}: not UTF-8: {error}") from None
+
+
+def parse_agent(text: str, source: str) -> AgentDefinition:
+    """The agent that the TOML `text` describes; `source` names it in errors. Raises DefinitionError."""
+    try:
+        # Through JSON, because only there strict validation takes TOML's arrays for tuples and its dates as text.
+        return AgentDefinition.model_validate_json(json.dumps(tomllib.loads(text), default=str))
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(f"{source}: not TOML: {error}") from None
     except ValidationError as error:
-        raise DefinitionError("\n".join(_explain(file, text, problem) for problem in error.errors())) from None
-
-
-def _explain(file: Path, text: str, problem: Any) -> str:
-    raise NotImplementedError
+        lines = [f"{source}: {explain(AgentDefinition, text, dict(problem))}" for problem in error.errors()]
+        raise DefinitionError("\n".join(lines)) from None

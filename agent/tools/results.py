@@ -69,6 +69,10 @@ class CollectDigits:
         """Content of the tool's result. `complete`: by terminator or count, not by time-out."""
         return json.dumps({"digits": digits, "complete": complete})
 
+    def shown(self, digits: str, complete: bool) -> str:
+        """`collected` as the record may keep it."""
+        return self.collected("•" * len(digits) if self.masked else digits, complete)
+
 
 Action = EndCall | TransferCall | CollectDigits
 
