@@ -1,0 +1,89 @@
+"""PURE: from an engine's samples to what goes over the wire, and the trimming of silences."""
+
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from tts_worker.engine import FRAME_SECONDS, SAMPLE_RATE, Sound
+
+RATES = (8_000, 16_000, 24_000)
+
+_SILENCE_BELOW_LOUDEST = 36.0
+"""dB under the loudest 10 ms: quieter than any sound of speech, louder than breath."""
+_WINDOW = SAMPLE_RATE // 100
+_KEPT = SAMPLE_RATE // 50
+"""20 ms on either side: the onset of a plosive or the end of a fricative lies under the threshold."""
+_FADE = SAMPLE_RATE // 200
+
+
+class Encoding(Enum):
+    """How samples travel."""
+
+    PCM_S16LE = "PCM_S16LE"
+    MULAW = "MULAW"
+    ALAW = "ALAW"
+
+
+def frame_samples(rate: int) -> int:
+    """Samples of a frame at `rate`: 640 at 8000."""
+    return round(rate * FRAME_SECONDS)
+
+
+def voiced_range(samples: Sound) -> tuple[int, int]:
+    """Where sound begins and ends, 20 ms of silence kept on both sides. (0, 0) if there is none."""
+    windows = len(samples) // _WINDOW
+    power = np.square(samples[: windows * _WINDOW].reshape(windows, _WINDOW)).mean(axis=1)
+    if not windows or power.max() <= 1e-10:
+        return 0, 0
+    loud = np.flatnonzero(power > power.max() * 10 ** (-_SILENCE_BELOW_LOUDEST / 10))
+    return max(0, int(loud[0]) * _WINDOW - _KEPT), min(len(samples), (int(loud[-1]) + 1) * _WINDOW + _KEPT)
+
+
+def faded(samples: Sound) -> Sound:
+    """A copy that rises from zero and falls to zero within 5 ms."""
+    result = samples.copy()
+    length = min(_FADE, len(samples) // 2)
+    ramp = np.linspace(0.0, 1.0, length, endpoint=False, dtype=np.float32)
+    result[:length] *= ramp
+    result[len(result) - length :] *= ramp[::-1]
+    return result
+
+
+def encode(samples: Sound, rate: int, encoding: Encoding) -> bytes:
+    """`samples` at 24 kHz, whole frames of silent ends, as bytes at `rate`. The same input gives the same bytes."""
+    if rate != SAMPLE_RATE:
+        wanted = len(samples) * rate // SAMPLE_RATE
+        samples = soxr.resample(samples, SAMPLE_RATE, rate, quality="HQ")
+        samples = np.pad(samples[:wanted], (0, max(0, wanted - len(samples))))
+    pcm = np.round(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
+    match encoding:
+        case Encoding.PCM_S16LE:
+            return pcm.tobytes()
+        case Encoding.MULAW:
+            return _MULAW[pcm.astype(np.int32) + 32768].tobytes()
+        case Encoding.ALAW:
+            return _ALAW[pcm.astype(np.int32) + 32768].tobytes()
+
+
+def _mulaw_table() -> npt.NDArray[np.uint8]:
+    """ITU-T G.711 µ-law code of each 16 bit sample, from -32768 up."""
+    value = np.arange(-32768, 32768)
+    magnitude = np.minimum(np.abs(value), 32635) + 132
+    exponent = np.floor(np.log2(magnitude)).astype(np.int64) - 7
+    code = np.where(value < 0, 0x80, 0) | exponent << 4 | (magnitude >> (exponent + 3)) & 0xF
+    return (~code & 0xFF).astype(np.uint8)
+
+
+def _alaw_table() -> npt.NDArray[np.uint8]:
+    """ITU-T G.711 A-law code of each 16 bit sample, from -32768 up."""
+    value = np.arange(-32768, 32768)
+    magnitude = np.where(value < 0, -value - 1, value) >> 3
+    exponent = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int64) - 4, 0)
+    code = exponent << 4 | (magnitude >> np.maximum(exponent, 1)) & 0xF
+    return (code ^ np.where(value < 0, 0x55, 0xD5)).astype(np.uint8)
+
+
+_MULAW = _mulaw_table()
+_ALAW = _alaw_table()
