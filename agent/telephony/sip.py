@@ -1,0 +1,199 @@
+"""The SIP side of one agent process: listeners, registration, calls in and out."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from baresip import BaresipError, Call, Event, RegistrationError, Runtime, StackEvent, UserAgent
+
+from agent.telephony import metrics
+from agent.telephony.config import SipSettings, listener_account, stack_config, trunk_account
+from agent.telephony.leg import CallInfo, EndReason
+from agent.telephony.policy import is_allowed_source, user_of
+from agent.telephony.ports import claim_ports
+from agent.telephony.sipleg import SipLeg
+from agent.telephony.sources import SourceWatch
+from agent.telephony.stun import PublicAddress
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 1.0
+REGISTER_RETRY_SECONDS = 30.0
+
+
+class SipError(Exception):
+    """The SIP side cannot start or cannot dial; the text says what to do."""
+
+
+class SipRuntime:
+    """`async with SipRuntime(settings) as sip:`. One per process, and only one at a time: the stack is global."""
+
+    def __init__(self, settings: SipSettings) -> None:
+        self._settings = settings
+        self._networks = settings.trunk_networks
+        self._runtime = Runtime()
+        self._sources = SourceWatch()
+        self._legs: dict[int, SipLeg] = {}
+        self._arrived: asyncio.Queue[SipLeg | None] = asyncio.Queue()  # bounded by the stack's limit of calls
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._exits = AsyncExitStack()
+        self._listener: UserAgent | None = None
+        self._trunk: UserAgent | None = None
+        self.registered = False
+        """Whether the account is registered, if there is one to register."""
+
+    async def __aenter__(self) -> Self:
+        """Listen, and begin to register. Raises SipError."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._exits.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Hang up what is left, unregister, stop the stack."""
+        await self._exits.aclose()
+
+    async def incoming(self) -> AsyncIterator[SipLeg]:
+        """Calls from allowed networks, unanswered. Raises SipError if the stack dies: the process must be restarted."""
+        while (leg := await self._arrived.get()) is not None:
+            if not leg.ended:
+                yield leg
+        raise SipError("the SIP stack has stopped; start the process again")
+
+    async def dial(self, target: str) -> SipLeg:
+        """Call a number or SIP address; the leg's events tell what becomes of it. Raises TargetRefused, SipError."""
+        address = self._settings.dial_rules.resolve(target)
+        agent = self._trunk or self._listener
+        if agent is None:
+            raise SipError("the SIP side is not running")
+        transport = self._settings.sip_transport
+        if self._trunk is None and ";transport=" not in address and transport != "udp":
+            address += f";transport={transport}"
+        try:
+            call = await agent.dial(address)
+        except (BaresipError, ValueError) as error:
+            raise SipError(f"cannot dial: {error}") from None
+        info = CallInfo(_call_id(), "outbound", self._settings.sip_user, user_of(address), "sip")
+        return self._adopt(call, info)
+
+    async def drain(self) -> None:
+        """Refuse new calls and return when the last one has ended."""
+        await self._runtime.drain()
+
+    @property
+    def active(self) -> int:
+        """Calls that have not ended."""
+        return len(self._legs)
+
+    async def _start(self) -> None:
+        settings = self._settings
+        claim_ports(settings.sip_address, settings.sip_port, settings.sip_transports)
+        watch = not any(network.prefixlen == 0 for network in self._networks)
+        if watch:
+            self._exits.enter_context(self._sources)
+        public = await self._exits.enter_async_context(PublicAddress(settings.sip_public_address, settings.sip_address))
+        try:
+            await self._runtime.start(stack_config(settings, trace=watch))
+        except BaresipError as error:
+            raise SipError(f"the SIP stack does not start: {error}") from None
+        self._exits.push_async_callback(self._stop)
+        self._runtime.on_dead = self._died
+        self._runtime.subscribe(self._on_event)
+        self._listener = await UserAgent.create(
+            self._runtime, listener_account(settings, public.port), transfer_policy="reject"
+        )
+        self._listener.on_incoming(self._on_call)
+        if account := trunk_account(settings, public.port):
+            self._trunk = await UserAgent.create(self._runtime, account, transfer_policy="reject")
+            self._trunk.on_incoming(self._on_call)
+            if account.reg_interval:
+                self._spawn(self._register(self._trunk))
+        self._spawn(self._check())
+
+    async def _stop(self) -> None:
+        for leg in list(self._legs.values()):
+            await leg.hang_up(EndReason.DRAINED)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._trunk is not None and self.registered:
+            try:
+                await self._trunk.unregister(timeout=2)
+            except BaresipError as error:
+                log.warning("could not unregister", extra={"error": str(error)})
+        metrics.registered.set(0)
+        await self._runtime.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _died(self) -> None:
+        for leg in list(self._legs.values()):
+            leg.end(EndReason.FAILED, "the SIP stack has stopped")
+        self._arrived.put_nowait(None)
+
+    async def _register(self, agent: UserAgent) -> None:
+        """Register, again and again until it works; the stack renews it from then on."""
+        while not self.registered:
+            try:
+                await agent.register()
+            except RegistrationError as error:
+                log.error("not registered", extra={"status": error.status, "error": error.reason})
+                await asyncio.sleep(REGISTER_RETRY_SECONDS)
+
+    async def _check(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            for leg in list(self._legs.values()):
+                await leg.check(loop.time(), self._settings.dead_call_seconds)
+
+    def _on_event(self, event: StackEvent) -> None:
+        if event.event in (Event.REGISTER_OK, Event.REGISTER_FAIL) and self._trunk and event.ua == self._trunk.handle:
+            self.registered = event.event is Event.REGISTER_OK
+            metrics.registered.set(self.registered)
+        leg = self._legs.get(event.call)
+        if leg is not None:
+            leg.on_stack_event(event)
+            if event.event is Event.CALL_CLOSED:
+                del self._legs[event.call]
+
+    def _on_call(self, call: Call) -> None:
+        headers = call.headers
+        caller = user_of(headers.get("P-Asserted-Identity") or call.peer or "")
+        called = user_of(headers.get("P-Called-Party-ID") or headers.get("To", ""))
+        leg = self._adopt(call, CallInfo(_call_id(), "inbound", caller, called, "sip", headers))
+        self._spawn(self._admit(leg, call.call_id or ""))
+
+    def _adopt(self, call: Call, info: CallInfo) -> SipLeg:
+        leg = SipLeg(call, info, self._settings.dial_rules, self._settings.ring_seconds)
+        self._legs[call.handle] = leg
+        return leg
+
+    async def _admit(self, leg: SipLeg, sip_call_id: str) -> None:
+        everybody = any(network.prefixlen == 0 for network in self._networks)
+        source = "" if everybody else await self._sources.source_of(sip_call_id)
+        if everybody or is_allowed_source(source, self._networks):
+            self._arrived.put_nowait(leg)
+            return
+        metrics.refused.labels("source").inc()
+        log.warning(
+            "refused a call from outside the allowed networks",
+            extra={"source": source or "unknown", "setting": f"{self._settings.prefix}SIP_TRUNKS"},
+        )
+        await leg.reject(EndReason.REFUSED)
+
+
+def _call_id() -> str:
+    return secrets.token_urlsafe(12)
