@@ -49,10 +49,11 @@ def stages(marks: Mapping[Mark, float]) -> dict[str, float]:
     if Mark.TOOL_FINISHED not in marks:
         del result["tool"]
     reached = marks[Mark.CALLER_STOPPED]
+    end = marks[Mark.AGENT_STARTED]
     for mark, stage in STAGES.items():
-        if mark in marks and marks[mark] > reached:
-            result[stage] += marks[mark] - reached
-            reached = marks[mark]
+        if mark in marks and (moment := min(marks[mark], end)) > reached:
+            result[stage] += moment - reached
+            reached = moment
     return result
 
 

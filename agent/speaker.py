@@ -72,7 +72,8 @@ class Speaker:
                 ahead = (self._leg.buffered() + playout.first_audible - before) / playout.rate
                 utterance.audible = now + ahead + self._leg.output_delay
         if playout.done and not playout.paused:
-            self._end(utterance)
+            self.current = None
+            self._ended(utterance)
         return frame
 
     def pause(self) -> None:
@@ -86,18 +87,13 @@ class Speaker:
             self.current.playout.resume(self.current.texts)
 
     def stop(self) -> list[Cut]:
-        """End the utterance here. Says how far each of its texts got."""
+        """End the utterance here, without `ended`. Says how far each of its texts got."""
         utterance = self.current
         if utterance is None:
             return []
-        cuts = utterance.playout.cut(utterance.texts, self._leg.clear(), self._in_flight())
-        self._end(utterance)
-        return cuts
+        self.current = None
+        return utterance.playout.cut(utterance.texts, self._leg.clear(), self._in_flight())
 
     def _in_flight(self) -> float:
         """Seconds of sound that have left and have not reached the ear: half the round trip and the phone's buffer."""
         return self._leg.stats().round_trip_seconds / 2 + self._leg.output_delay + FAR_END_BUFFER
-
-    def _end(self, utterance: Utterance) -> None:
-        self.current = None
-        self._ended(utterance)

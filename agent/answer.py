@@ -1,0 +1,204 @@
+"""One answer: words from the language model, tools on the way, phrases to the voice, sound to the playout.
+
+It runs on speculation from the first short pause of the caller. What cannot be taken back waits for `confirm`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from agent.clients import Mind, Mouth, TextToSpeech
+from agent.clients.types import Done, GenerationLost, MindEvent, Role, TextDelta, ToolCall, ToolCallAsked, Word
+from agent.definition import AgentDefinition
+from agent.marks import Mark
+from agent.phrases import Phrase, Phraser
+from agent.playout import OWN_TEXT
+from agent.readymade import as_speech
+from agent.speaker import Utterance
+from agent.tooling import Tooling
+from agent.tools.results import EndCall
+from services.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+_WAITING_PHRASE_AFTER = 0.7
+"""Seconds of silence, once the turn is over, before the waiting phrase of a slow tool is said."""
+_MOST_ROUNDS = 8
+"""Tool rounds in one answer; a model that asks for more is in a loop."""
+
+
+@dataclass(slots=True)
+class Generation:
+    """One pass of the model."""
+
+    id: int
+    events: asyncio.Queue[MindEvent] = field(default_factory=asyncio.Queue)
+    """Filled by the call as events come; bounded by the longest answer."""
+    text: str = ""
+    running: bool = True
+
+
+class Answer:
+    """Answers what the caller said in message `message`. Owned by one task, `run`; the call may `confirm` it."""
+
+    def __init__(
+        self,
+        definition: AgentDefinition,
+        mind: Mind,
+        voice: TextToSpeech,
+        tooling: Tooling,
+        utterance: Utterance,
+        new_id: Callable[[], int],
+        text: str,
+    ) -> None:
+        self.text = text
+        self.utterance = utterance
+        self.marks: dict[Mark, float] = {}
+        self.generations: list[Generation] = []
+        self.message = new_id()
+        self.confirmed = asyncio.Event()
+        self.asked = False
+        """The question stands in the history, provisional until confirmed."""
+        self.words: tuple[Word, ...] = ()
+        """Of the question, with times; known once it is confirmed."""
+        self.hang_up = False
+        """The model asked for the end of the call."""
+        self._definition = definition
+        self._mind = mind
+        self._voice = voice
+        self._tooling = tooling
+        self._new_id = new_id
+        self._phrases: list[tuple[int, Phrase]] = []  # by phrase id: which text it is a slice of, and where
+        self._loop = asyncio.get_running_loop()
+
+    def confirm(self) -> None:
+        """The caller has finished: nothing is taken back any more."""
+        self.confirmed.set()
+        if self.asked:
+            self._mind.commit(self.message)
+
+    def receive(self, event: MindEvent, generation_id: int) -> None:
+        """An event of one of this answer's generations."""
+        for generation in self.generations:
+            if generation.id == generation_id:
+                generation.events.put_nowait(event)
+
+    async def run(self) -> None:
+        """Until all sound of the answer has been pushed. Raises ServiceError when a worker cannot be had."""
+        await self._tooling.settled()
+        self._mind.append(self.message, Role.USER, self.text, provisional=not self.confirmed.is_set())
+        self.asked = True
+        definition = self._definition
+        async with (
+            self._voice.open(
+                self._tooling.call_id, definition.voice, definition.language, self.utterance.playout.rate
+            ) as mouth,
+            asyncio.TaskGroup() as group,
+        ):
+            sound = group.create_task(self._sound(mouth))
+            await self._words(mouth)
+            mouth.flush()
+            await sound
+        self.utterance.playout.finished = True
+
+    # -- words -------------------------------------------------------------------------------------------------------
+
+    async def _words(self, mouth: Mouth) -> None:
+        for _ in range(_MOST_ROUNDS):
+            calls = await self._generate(mouth)
+            if not calls:
+                return
+            silent = Mark.FIRST_PHRASE not in self.marks
+            if silent:  # the caller waits for the tool; once something was said, its time is no part of the latency
+                self._mark(Mark.TOOL_REQUESTED)
+            if not await self._act(mouth, calls):
+                return
+            if silent:
+                self.marks.pop(Mark.FIRST_TOKEN, None)
+                self.marks[Mark.TOOL_FINISHED] = self._loop.time()
+        log.warning("the model keeps asking for tools; the answer ends here")
+
+    async def _generate(self, mouth: Mouth) -> list[ToolCall]:
+        """One pass of the model; its text goes to the voice. Tried again when the worker is lost before any text."""
+        for _ in range(2):
+            generation = Generation(self._new_id())
+            self.generations.append(generation)
+            self._mind.generate(generation.id)
+            try:
+                return await self._follow(mouth, generation)
+            except Unavailable:
+                if generation.text:
+                    raise
+        raise Unavailable("the language model was lost twice in one answer")
+
+    async def _follow(self, mouth: Mouth, generation: Generation) -> list[ToolCall]:
+        phraser = Phraser()
+        calls: list[ToolCall] = []
+        limit = self._definition.limits.answer_characters
+        while generation.running:
+            match await generation.events.get():
+                case TextDelta(_, text):
+                    self._mark(Mark.FIRST_TOKEN)
+                    generation.text += text
+                    self.utterance.texts[generation.id] = generation.text
+                    self._say(mouth, generation.id, phraser.feed(text))
+                    if len(generation.text) > limit:
+                        self._mind.stop(generation.id)
+                        limit = 1 << 30
+                case ToolCallAsked(_, call):
+                    calls.append(call)
+                case Done():
+                    generation.running = False
+                case GenerationLost():
+                    generation.running = False
+                    raise Unavailable("the language model was lost")
+                case _:
+                    pass
+        self._say(mouth, generation.id, phraser.flush())
+        return calls
+
+    def _say(self, mouth: Mouth, source: int, phrases: list[Phrase]) -> None:
+        for phrase in phrases:
+            if source != OWN_TEXT:
+                self._mark(Mark.FIRST_PHRASE)
+            mouth.phrase(len(self._phrases), phrase.text)
+            self._phrases.append((source, phrase))
+
+    # -- tools -------------------------------------------------------------------------------------------------------
+
+    async def _act(self, mouth: Mouth, calls: list[ToolCall]) -> bool:
+        """Run what the model asked for. Whether it is to speak again: not after the end of the call was asked for
+        and something was said."""
+        speak = True
+        for call in calls:
+            work = asyncio.ensure_future(self._tooling.run(call, self.confirmed, self.utterance))
+            waiting = asyncio.ensure_future(self._say_waiting(mouth, call.name))
+            try:
+                action = await work
+            finally:
+                waiting.cancel()
+                work.cancel()
+            if isinstance(action, EndCall):
+                self.hang_up = True
+                speak = not any(generation.text.strip() for generation in self.generations)
+        return speak
+
+    async def _say_waiting(self, mouth: Mouth, tool: str) -> None:
+        phrase = self._tooling.waiting_phrase(tool)
+        await self.confirmed.wait()
+        await asyncio.sleep(_WAITING_PHRASE_AFTER)
+        if phrase and self.utterance.playout.waiting == 0:
+            self._say(mouth, OWN_TEXT, [Phrase(phrase, 0, len(phrase))])
+
+    # -- sound -------------------------------------------------------------------------------------------------------
+
+    async def _sound(self, mouth: Mouth) -> None:
+        async for audio in mouth.audio():
+            source, phrase = self._phrases[audio.phrase_id]
+            if source != OWN_TEXT:
+                self._mark(Mark.FIRST_AUDIO)
+            self.utterance.playout.push(as_speech(audio, source, phrase.start))
+
+    def _mark(self, mark: Mark) -> None:
+        self.marks.setdefault(mark, self._loop.time())

@@ -1,0 +1,267 @@
+"""What happens between two people on a line: does what the turns decide, and tells them what has come of it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from agent import metrics, moves
+from agent.answer import Answer
+from agent.around import Around
+from agent.clients.types import GenerationLost, MindEvent, MindLost, Prefilled, Transcript, Truncated
+from agent.consent import agrees, refuses
+from agent.dialogue import expecting
+from agent.hearing import Hearing
+from agent.listening.endpoint import required_silence
+from agent.listening.lexical import verdict
+from agent.marks import Mark
+from agent.ownwords import OwnWords, leave
+from agent.playout import Cut
+from agent.speaker import Kind, Speaker, Utterance
+from agent.telephony.leg import EndReason
+from agent.turns import Policy, Turns
+from services.errors import ServiceError
+from services.telemetry import spoken
+
+log = logging.getLogger(__name__)
+
+
+class Conversation:
+    """Owns the turn machine, the speaker and the answer under way."""
+
+    def __init__(self, around: Around, hearing: Callable[[Callable[[moves.Event], None]], Hearing]) -> None:
+        """`hearing` makes the caller's side, given where to tell its findings."""
+        self._around = around
+        self._loop = asyncio.get_running_loop()
+        limits = around.definition.limits
+        policy = Policy(self._required_silence, prompt_after=limits.silence_seconds, prompts=limits.silence_prompts)
+        self.turns = Turns(policy, self._loop.time())
+        self.speaker = Speaker(around.leg, self._started, self._ended)
+        self.hearing = hearing(self.tell)
+        self._answer: Answer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._own = OwnWords(around, self.speaker, self.tell)
+        self._failed = False  # the answer under way cannot go on
+        self._said = around.definition.greeting  # the agent's last words: what the caller answers to
+        self._transcribed = 0.0  # when the last transcript came
+        self._over_agent_since = 0.0  # the caller's first voiced sample of the speech under way
+        self._consent_pending = False  # the caller has been asked and has not answered
+
+    # -- events in ---------------------------------------------------------------------------------------------------
+
+    def tell(self, event: moves.Event) -> None:
+        """An event for the turns; what they decide is done at once."""
+        if isinstance(event, moves.CallerBargesIn | moves.CallerStarted):
+            self._over_agent_since = event.at
+        for action in self.turns.handle(event, self._loop.time()):
+            self._do(action)
+
+    def heard(self, transcript: Transcript) -> None:
+        """An answer of the recogniser."""
+        if transcript.superseded:
+            return
+        self._transcribed = self._loop.time()
+        self.hearing.words = transcript.words or self.hearing.words
+        self.tell(moves.Heard(transcript.request_id, transcript.text))
+
+    async def follow(self, events: AsyncIterator[MindEvent]) -> None:
+        """Hand the language model's events to the answer that they belong to."""
+        async for event in events:
+            match event:
+                case MindLost(detail):
+                    self._around.record.event("worker_lost", self._around.elapsed(), worker="llm", detail=detail)
+                case Prefilled() | Truncated():
+                    pass
+                case _:
+                    if isinstance(event, GenerationLost):
+                        self._around.record.event("worker_lost", self._around.elapsed(), worker="llm", detail="")
+                    if self._answer:
+                        self._answer.receive(event, event.generation_id)
+
+    def greet(self) -> None:
+        """Say what comes first."""
+        recording, definition = self._around.definition.recording, self._around.definition
+        announcement = recording.announcement if recording.enabled and recording.consent != "none" else ""
+        self._consent_pending = recording.enabled and recording.consent == "ask"
+        if self._consent_pending:
+            self._own.say(Kind.GREETING, announcement)
+        else:
+            if recording.enabled:
+                self._around.recording.start()
+            self._own.say(Kind.GREETING, announcement, definition.greeting)
+
+    def time_over(self) -> None:
+        """The call has lasted as long as it may."""
+        self._drop("abandoned")
+        self._own.say(Kind.GOODBYE, self._around.definition.phrases.time_over, then=EndReason.MAX_DURATION)
+
+    def close(self) -> None:
+        """The call is over: what was being said is cut and written down."""
+        self._drop("interrupted" if self.speaker.current else "abandoned")
+        self._own.close()
+        if self._task is not None:
+            self._task.cancel()
+
+    # -- actions -----------------------------------------------------------------------------------------------------
+
+    def _do(self, action: moves.Action) -> None:
+        match action:
+            case moves.Listen(position):
+                self.hearing.listen(position)
+            case moves.AskTranscript(request, final):
+                self.hearing.ask(request, final)
+            case moves.AskTurnModel(request):
+                self.hearing.ask_turn_model(request)
+            case moves.BeginAnswer(text):
+                self._begin(text)
+            case moves.RetractAnswer():
+                self._retract()
+            case moves.ConfirmAnswer(stopped):
+                self._confirm(stopped)
+            case moves.PausePlayout():
+                self._pause()
+            case moves.ResumePlayout():
+                metrics.INTERRUPTIONS.labels("resumed").inc()
+                self._around.record.event("resumed", self._around.elapsed())
+                self.speaker.resume()
+            case moves.Interrupt():
+                metrics.INTERRUPTIONS.labels("interruption").inc()
+                self._around.record.event("interruption", self._around.elapsed())
+                self._drop("interrupted")
+            case moves.Apologise():
+                self._own.say(Kind.APOLOGY, self._around.definition.phrases.apology)
+            case moves.PromptSilence():
+                self._own.say(Kind.PROMPT, self._around.definition.phrases.silence)
+            case moves.GiveUp():
+                self._own.say(Kind.GOODBYE, self._around.definition.phrases.goodbye, then=EndReason.AGENT_HUNG_UP)
+
+    def _required_silence(self, text: str, probability: float | None) -> float:
+        asked = expecting(self._around.definition, self._said)
+        return required_silence(probability, verdict(text, asked), asked)
+
+    def _pause(self) -> None:
+        audible = self.speaker.current is not None and self.speaker.current.started is not None
+        self.speaker.pause()
+        if audible:
+            silent = self._loop.time() + self._around.leg.output_delay
+            metrics.BARGE_IN_STOP.observe(max(0.0, silent - self._over_agent_since))
+
+    # -- answers -----------------------------------------------------------------------------------------------------
+
+    def _begin(self, text: str) -> None:
+        around = self._around
+        self._failed = False
+        utterance = self.speaker.utterance(Kind.ANSWER)
+        self._answer = Answer(
+            around.definition, around.mind, around.tts, around.tooling, utterance, around.new_id, text
+        )
+        if not self._consent_pending:
+            self._task = around.group.create_task(self._run(self._answer))
+
+    async def _run(self, answer: Answer) -> None:
+        try:
+            await answer.run()
+        except* ServiceError as errors:
+            reasons = "; ".join(str(error) for error in errors.exceptions)
+            log.warning("an answer failed", extra={"why": reasons})
+            self._around.record.event("answer_failed", self._around.elapsed(), why=reasons)
+            self._failed = True
+            if answer is self._answer and answer.confirmed.is_set():
+                self._fail()
+
+    def _retract(self) -> None:
+        answer, self._answer = self._answer, None
+        if self._task is not None:
+            self._task.cancel()
+        if answer is not None and answer.asked:
+            self._around.mind.retract(answer.message)
+
+    def _confirm(self, stopped: float) -> None:
+        answer = self._answer
+        if answer is None:  # cannot be: the turns confirm only what they began
+            raise RuntimeError("an answer was confirmed that was never begun")
+        log.info("turn", extra={"caller": spoken(answer.text)})
+        answer.marks[Mark.CALLER_STOPPED] = stopped
+        answer.marks[Mark.END_OF_TURN] = self._loop.time()
+        answer.marks[Mark.TRANSCRIPT_FINAL] = self._transcribed
+        answer.words = self.hearing.words
+        if self._consent_pending:
+            self._consent(answer)
+            return
+        if refuses(answer.text, self._around.definition.recording.opt_out_phrases):
+            self._around.recording.refuse()
+        answer.confirm()
+        self.speaker.play(answer.utterance)
+        if self._failed:
+            self._fail()
+
+    def _consent(self, answer: Answer) -> None:
+        self._consent_pending = False
+        self._answer = None
+        if agrees(answer.text):
+            self._around.recording.start()
+        self._around.turn_log.write("consent", caller=answer.text, words=answer.words)
+        self._own.say(Kind.GREETING, self._around.definition.greeting)
+
+    def _fail(self) -> None:
+        """The answer cannot go on: say so, with sound that is there already."""
+        self._drop("failed")
+        self._own.say(Kind.APOLOGY, self._around.definition.phrases.apology)
+
+    def _drop(self, outcome: str) -> None:
+        """End what is being said, or about to be; the history keeps what was heard."""
+        utterance = self.speaker.current
+        cuts = self.speaker.stop()
+        if self._answer is not None and (utterance is None or utterance is self._answer.utterance):
+            if not self._answer.confirmed.is_set():
+                self._retract()
+            else:
+                self._close(outcome, cuts)
+        elif utterance is not None:
+            self._said = self._own.write(utterance, outcome, cuts)
+
+    def _close(self, outcome: str, cuts: list[Cut] | None) -> None:
+        """The answer is over; `cuts` says how far it got, None: to its end."""
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
+        if self._task is not None and cuts is not None:
+            self._task.cancel()
+        sent = {cut.source: cut.sent for cut in cuts or ()}
+        heard = {cut.source: cut.heard for cut in cuts or ()}
+        texts: tuple[list[str], list[str]] = ([], [])
+        for generation in answer.generations:
+            full = len(generation.text)
+            keep = full if cuts is None else heard.get(generation.id, 0)
+            texts[0].append(generation.text[: full if cuts is None else sent.get(generation.id, 0)])
+            texts[1].append(generation.text[:keep])
+            if generation.running or keep < full:
+                self._around.mind.truncate(generation.id, keep)
+        if answer.utterance.audible is not None:
+            answer.marks[Mark.AGENT_STARTED] = answer.utterance.audible
+        self._said = texts[1][-1] if texts[1] else ""
+        metrics.STARVED.inc(answer.utterance.playout.starved_frames)
+        self._around.turn_log.write(
+            outcome,
+            caller=answer.text,
+            sent=" ".join(t for t in texts[0] if t),
+            heard=" ".join(t for t in texts[1] if t),
+            marks=answer.marks,
+            words=answer.words,
+        )
+
+    # -- what the speaker reports ------------------------------------------------------------------------------------
+
+    def _started(self, utterance: Utterance) -> None:
+        self.tell(moves.AgentStarted())
+
+    def _ended(self, utterance: Utterance) -> None:
+        answer = self._answer
+        if answer is not None and utterance is answer.utterance:
+            hang_up = answer.hang_up
+            self._close("answered", None)
+            if hang_up:
+                leave(self._around, EndReason.AGENT_HUNG_UP)
+        elif utterance.kind is not Kind.ANSWER:
+            self._said = self._own.write(utterance, utterance.kind.value, [])
+            self._own.ended(utterance)
+        self.tell(moves.AgentEnded())

@@ -1,0 +1,65 @@
+"""The pump's view of a call: every 20 ms, sound in and sound out, and what listening makes of it."""
+
+import asyncio
+
+from agent import moves
+from agent.audio import Samples, frame_samples, silence
+from agent.conversation import Conversation
+from agent.listening.events import BargeIn, ListeningEvent, SpeechStarted, SpeechStopped
+from agent.listening.pool import Ear
+from agent.recording import Recording
+from agent.telephony.leg import Leg
+
+
+class Line:
+    """A member of the pump. Does nothing slow: it runs in the one tick of all calls."""
+
+    def __init__(self, leg: Leg, ear: Ear, conversation: Conversation, recording: Recording) -> None:
+        self.leg = leg
+        self.ear = ear
+        self.held = False
+        """The far end has put us on hold: nobody listens, and nothing is said."""
+        self._conversation = conversation
+        self._recording = recording
+        self._caller = silence(frame_samples(leg.rate))
+        self._first = 0
+        self._loop = asyncio.get_running_loop()
+
+    def on_frames(self, frames: Samples, first: int, now: float) -> None:
+        """What the line brought, from position `first` on; the ear has heard it."""
+        self._caller, self._first = frames, first
+        events = self.ear.events()
+        if self.held:
+            return
+        self._conversation.hearing.frames(frames)
+        zero = now - self.ear.position / self.leg.rate - self.leg.input_delay
+        for event in events:
+            self._conversation.tell(self._event(event, zero))
+        self._conversation.tell(moves.Tick())
+
+    def next_frame(self, now: float) -> Samples | None:
+        """What to send."""
+        frame = None if self.held else self._conversation.speaker.next_frame(now)
+        self.ear.agent_speaking(frame)
+        self._recording.frame(self._first, self._caller, silence(len(self._caller)) if frame is None else frame)
+        return frame
+
+    def hold(self, held: bool) -> None:
+        """The far end holds the call, or takes it back."""
+        self.held = held
+        if held:
+            self._conversation.speaker.pause()
+        else:
+            self._conversation.speaker.resume()
+            self._conversation.tell(moves.TakenBack())
+
+    def _event(self, event: ListeningEvent, zero: float) -> moves.Event:
+        """`zero`: when position 0 arrived, by the loop's clock."""
+        rate = self.leg.rate
+        match event:
+            case SpeechStarted(first):
+                return moves.CallerStarted(zero + first / rate, first)
+            case SpeechStopped(last):
+                return moves.CallerStopped(zero + last / rate, last)
+            case BargeIn(first):
+                return moves.CallerBargesIn(zero + first / rate, first)

@@ -1,0 +1,145 @@
+"""Tools in one call: what the model asks for is done here, and nowhere else; its result always goes back.
+
+A write waits for the confirmed end of the caller's turn, is not cancelled by an interruption, and is done once.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+from agent.clients import Mind
+from agent.clients.types import Role, ToolCall
+from agent.digits import DigitCollector
+from agent.speaker import Utterance
+from agent.store.store import CallRecord
+from agent.telephony.leg import Leg, TransferFailed
+from agent.tools.results import Action, CollectDigits, ToolContext, ToolResult, TransferCall
+from agent.tools.toolbox import Toolbox
+
+_INTERRUPTED = json.dumps({"error": "interrupted", "detail": "the caller spoke before this was done"})
+
+
+class Tooling:
+    """The tools of one call. `group` outlives every answer: writes run in it."""
+
+    def __init__(
+        self,
+        leg: Leg,
+        toolbox: Toolbox,
+        mind: Mind,
+        record: CallRecord,
+        group: asyncio.TaskGroup,
+        new_id: Callable[[], int],
+        elapsed: Callable[[], float],
+    ) -> None:
+        self.call_id = leg.info.id
+        self._leg = leg
+        self._toolbox = toolbox
+        self._mind = mind
+        self._record = record
+        self._group = group
+        self._new_id = new_id
+        self._elapsed = elapsed
+        self._loop = asyncio.get_running_loop()
+        self._writes: set[asyncio.Task[ToolResult]] = set()
+        self._given: set[str] = set()
+        self._collector: DigitCollector | None = None
+        self._key_pressed = asyncio.Event()
+        self.mask_digits = False
+        """What the caller presses now must not be kept."""
+
+    async def settled(self) -> None:
+        """Return once no write is under way, so that its result stands in the history before the next question."""
+        if self._writes:
+            await asyncio.wait(self._writes)
+
+    def waiting_phrase(self, tool: str) -> str:
+        """What to say when `tool` takes long; empty: nothing."""
+        spec = self._toolbox.spec(tool)
+        return spec.waiting_phrase if spec else ""
+
+    def press(self, key: str) -> None:
+        """The caller pressed a key."""
+        if self._collector is not None:
+            self._collector.press(key, self._loop.time())
+            self._key_pressed.set()
+
+    async def run(self, call: ToolCall, confirmed: asyncio.Event, utterance: Utterance) -> Action | None:
+        """Do what `call` asks and give the model its result. Returns what is left for the call to do (EndCall).
+
+        Cancelled: a write goes on by itself; anything else is told to the model as interrupted.
+        """
+        spec = self._toolbox.spec(call.name)
+        try:
+            if spec is None or spec.effect == "read":
+                result = await self._toolbox.call(call.name, call.arguments_json, self._context(call))
+                action = result.action
+            else:
+                await confirmed.wait()
+                write = self._group.create_task(self._write(call), name=call.id)
+                self._writes.add(write)
+                write.add_done_callback(self._writes.discard)
+                result = await asyncio.shield(write)
+                action = result.action
+                if not isinstance(action, TransferCall | CollectDigits):
+                    return action
+            content = await self._carry_out(action, utterance) if action else result.content_json
+        except asyncio.CancelledError:
+            if confirmed.is_set() and not any(w.get_name() == call.id for w in self._writes):
+                self._give(call, _INTERRUPTED)
+            raise
+        self._give(call, content)
+        return action
+
+    async def _write(self, call: ToolCall) -> ToolResult:
+        result = await self._toolbox.call(call.name, call.arguments_json, self._context(call))
+        if not isinstance(result.action, TransferCall | CollectDigits):
+            self._give(call, result.content_json)
+        return result
+
+    def _context(self, call: ToolCall) -> ToolContext:
+        return ToolContext(self.call_id, call.id, self._leg.info.caller)
+
+    def _give(self, call: ToolCall, content: str) -> None:
+        if call.id in self._given:
+            return
+        self._given.add(call.id)
+        self._mind.append(self._new_id(), Role.TOOL, content, tool_call_id=call.id)
+        self._record.event("tool", self._elapsed(), name=call.name, arguments=call.arguments_json, result=content)
+
+    # -- what only the call itself can do ----------------------------------------------------------------------------
+
+    async def _carry_out(self, action: Action, utterance: Utterance) -> str:
+        await played(utterance)
+        match action:
+            case TransferCall(_, number):
+                try:
+                    await self._leg.transfer(number)
+                except TransferFailed as failure:
+                    return TransferCall.failed(str(failure))
+                return json.dumps({"transferred": True})
+            case CollectDigits():
+                return await self._collect(action)
+            case _:
+                return "{}"
+
+    async def _collect(self, action: CollectDigits) -> str:
+        now = self._loop.time
+        collector = DigitCollector(action.max_digits, action.terminator, action.timeout_seconds, since=now())
+        self._collector, self.mask_digits = collector, action.masked
+        try:
+            while (remaining := collector.remaining(now())) > 0:
+                self._key_pressed.clear()
+                try:
+                    await asyncio.wait_for(self._key_pressed.wait(), remaining)
+                except TimeoutError:
+                    break
+        finally:
+            self._collector, self.mask_digits = None, False
+        return CollectDigits.collected(collector.digits, collector.complete)
+
+
+async def played(utterance: Utterance) -> None:
+    """Return once everything that was pushed has been handed to the leg."""
+    while waiting := utterance.playout.waiting:  # noqa: ASYNC110 - time is what is waited for, and a pause prolongs it
+        await asyncio.sleep(waiting / utterance.playout.rate + 0.02)
