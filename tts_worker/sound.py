@@ -73,7 +73,7 @@ def _mulaw_table() -> npt.NDArray[np.uint8]:
     magnitude = np.minimum(np.abs(value), 32635) + 132
     exponent = np.floor(np.log2(magnitude)).astype(np.int64) - 7
     code = np.where(value < 0, 0x80, 0) | exponent << 4 | (magnitude >> (exponent + 3)) & 0xF
-    return (~code & 0xFF).astype(np.uint8)
+    return np.asarray(~code & 0xFF, np.uint8)
 
 
 def _alaw_table() -> npt.NDArray[np.uint8]:
@@ -82,7 +82,7 @@ def _alaw_table() -> npt.NDArray[np.uint8]:
     magnitude = np.where(value < 0, -value - 1, value) >> 3
     exponent = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int64) - 4, 0)
     code = exponent << 4 | (magnitude >> np.maximum(exponent, 1)) & 0xF
-    return (code ^ np.where(value < 0, 0x55, 0xD5)).astype(np.uint8)
+    return np.asarray(code ^ np.where(value < 0, 0x55, 0xD5), np.uint8)
 
 
 _MULAW = _mulaw_table()

@@ -1,0 +1,111 @@
+"""PURE: the first message of a stream, checked and completed: who speaks, how, and from where on."""
+
+import math
+from dataclasses import dataclass
+
+from services.errors import InvalidRequest, NotFound
+from tts_worker.engine import Voice
+from tts_worker.resume import ForeignBlob, Resume, fingerprint, unpack
+from tts_worker.sound import RATES, Encoding, frame_samples
+
+
+@dataclass(frozen=True)
+class Open:
+    """First command. `None`: not given."""
+
+    voice: str = ""
+    language: str = ""
+    sample_rate: int = 0
+    encoding: Encoding | None = None
+    seed: int | None = None
+    guidance: float | None = None
+    speed: float | None = None
+    resume: bytes | None = None
+    reference_audio: bool = False
+
+
+@dataclass(frozen=True)
+class Casting:
+    """How a stream sounds: what `Open` said, checked and completed."""
+
+    voice: Voice
+    rate: int
+    encoding: Encoding
+    seed: int
+    speed: float
+    guidance: float | None
+    maker: int
+    resume: Resume | None
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples of a message."""
+        return frame_samples(self.rate)
+
+
+def cast(open_: Open, model: str, voices: tuple[Voice, ...], default_seed: int) -> Casting:
+    """The stream that `open_` asks for. Raises InvalidRequest and NotFound, naming the field and what is valid."""
+    voice = _voice(open_, voices)
+    if open_.sample_rate not in RATES:
+        raise InvalidRequest("open.sample_rate", f"{open_.sample_rate}; valid: {', '.join(map(str, RATES))}")
+    if open_.encoding is None:
+        raise InvalidRequest("open.encoding", f"not given or unknown; valid: {', '.join(e.value for e in Encoding)}")
+    if open_.encoding is not Encoding.PCM_S16LE and open_.sample_rate != 8000:
+        raise InvalidRequest("open.encoding", f"{open_.encoding.value} goes with sample_rate 8000 only")
+    if open_.reference_audio:
+        raise InvalidRequest("open.reference_audio", "this engine does not clone voices; leave it out")
+    speed = _within("open.speed", open_.speed, 0.5, 2.0)
+    guidance = _within("open.guidance", open_.guidance, 0.0, 5.0)
+    if open_.seed is not None and not 0 <= open_.seed < 1 << 64:
+        raise InvalidRequest("open.seed", f"{open_.seed}; valid: 0 to 2^64 - 1")
+    speed = 1.0 if speed is None else speed
+    maker = fingerprint(model, voice.name, speed, guidance)
+    resume = _resume(open_, maker)
+    given = open_.seed if open_.seed is not None else default_seed
+    return Casting(
+        voice=voice,
+        rate=open_.sample_rate,
+        encoding=open_.encoding,
+        seed=resume.seed if resume else given,
+        speed=speed,
+        guidance=guidance,
+        maker=maker,
+        resume=resume,
+    )
+
+
+def speaks(voice: Voice, language: str) -> bool:
+    """Whether the voice speaks `language`: "en" is any English, "en-US" that of the United States."""
+    wanted = language.lower()
+    return not wanted or any(f"{known.lower()}-".startswith(f"{wanted}-") for known in voice.languages)
+
+
+def _voice(open_: Open, voices: tuple[Voice, ...]) -> Voice:
+    by_name = {voice.name: voice for voice in voices}
+    voice = by_name.get(open_.voice) if open_.voice else voices[0]
+    if voice is None:
+        raise NotFound(f"open.voice: no voice {open_.voice[:64]!r} here; valid: {', '.join(by_name)}")
+    if not speaks(voice, open_.language):
+        languages = ", ".join(voice.languages)
+        raise InvalidRequest("open.language", f"{open_.language[:64]!r}; voice {voice.name} speaks {languages}")
+    return voice
+
+
+def _within(field: str, value: float | None, low: float, high: float) -> float | None:
+    if value is not None and not (math.isfinite(value) and low <= value <= high):
+        raise InvalidRequest(field, f"{value:g}; valid: {low:g} to {high:g}")
+    return value
+
+
+def _resume(open_: Open, maker: int) -> Resume | None:
+    if open_.resume is None:
+        return None
+    try:
+        resume = unpack(open_.resume)
+    except ForeignBlob as error:
+        raise InvalidRequest("open.resume", str(error)) from None
+    if resume.maker != maker:
+        raise InvalidRequest("open.resume", "made with another model, voice, speed or guidance")
+    if open_.seed is not None and open_.seed != resume.seed:
+        raise InvalidRequest("open.seed", "differs from the seed in open.resume; leave it out")
+    return resume

@@ -1,0 +1,11 @@
+"""Prometheus numbers of the speech worker."""
+
+from prometheus_client import Gauge, Histogram
+
+_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+
+FIRST_AUDIO = Histogram(
+    "trunkline_tts_first_audio_seconds", "From the first phrase of a stream to its first audio.", buckets=_BUCKETS
+)
+STREAMS = Gauge("trunkline_tts_streams", "Streams that have a place.")
+STEP = Histogram("trunkline_tts_step_seconds", "One step of the engine: a sentence's synthesis.", buckets=_BUCKETS)

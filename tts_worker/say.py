@@ -1,0 +1,74 @@
+"""The worker's engine from the command line, without a server."""
+
+import asyncio
+import sys
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.errors import ServiceError
+from tts_worker.build import studio
+from tts_worker.casting import Open, cast
+from tts_worker.request import Flush, Phrase, Stream
+from tts_worker.settings import TtsSettings
+from tts_worker.sound import Encoding
+from tts_worker.studio import Format, Studio
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `say` was asked for."""
+
+    text: str
+    output: Path
+    rate: int
+    speed: float
+    seed: int
+    voice: str
+
+
+def say(settings: TtsSettings, wish: Wish) -> None:
+    """Speak into a WAV file. What prevents it is one line on stderr and exit code 1."""
+    try:
+        sound = asyncio.run(_speak(settings, wish))
+        with wish.output.open("wb") as target, wave.open(target, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(wish.rate)
+            file.writeframes(sound)
+    except ServiceError as error:
+        sys.exit(f"cannot say that: {error}")
+    except OSError as error:
+        sys.exit(f"cannot write {wish.output}: {error.strerror}")
+    sys.stdout.write(f"{wish.output}: {len(sound) / 2 / wish.rate:.2f} s at {wish.rate} Hz, seed {wish.seed}\n")
+
+
+async def _speak(settings: TtsSettings, wish: Wish) -> bytes:
+    stage = studio(settings)
+    await stage.start()
+    try:
+        return await _perform(stage, wish)
+    finally:
+        await stage.close()
+
+
+async def _perform(stage: Studio, wish: Wish) -> bytes:
+    opening = Open(
+        voice=wish.voice, sample_rate=wish.rate, encoding=Encoding.PCM_S16LE, speed=wish.speed, seed=wish.seed
+    )
+    casting = cast(opening, stage.model, stage.voices, wish.seed)
+    stream = Stream(casting)
+    stream.take(Phrase(1, wish.text))
+    stream.take(Flush())
+    sound = b""
+    seat = stage.enter()
+    while order := stream.next():
+        async for _, data in seat.speak(order.utterance, Format(casting.rate, casting.encoding)):
+            sound += data
+    return sound
+
+
+def voices(settings: TtsSettings) -> None:
+    """List the voices on stdout."""
+    for voice in studio(settings).voices:
+        sys.stdout.write(f"{voice.name}  {', '.join(voice.languages)}  {voice.description}\n")

@@ -1,0 +1,26 @@
+"""Settings of the speech worker."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from services.settings import ServiceSettings
+
+
+class TtsSettings(ServiceSettings):
+    """Variables `TRUNKLINE_TTS_…`."""
+
+    prefix: ClassVar[str] = "TRUNKLINE_TTS_"
+
+    engine: Literal["hibari", "scripted"] = Field(
+        "hibari", description="hibari: the packaged neural voice. scripted: a hum without a model, for tests."
+    )
+    model_file: str = Field("", description="Another ONNX export of the hibari network; empty takes the packaged one.")
+    max_streams: int = Field(64, ge=1, le=1000, description="Streams at once; one more is refused with a retry time.")
+    threads: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Engine threads, each with a model of its own (about 100 MB); one core each at most.",
+    )
+    scripted_delay: float = Field(0.0, ge=0, le=60, description="Seconds that a piece of the scripted engine takes.")
