@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from agent.telephony.policy import DialRules, Network, parse_networks
 from services.settings import Names, Settings
 
-CODECS = {"pcmu": "pcmu", "pcma": "pcma", "g722": "g722/16000/1", "opus": "opus/48000/2"}
+CODECS = {"pcmu": "pcmu", "pcma": "pcma", "g722": "g722/16000/1", "opus": "opus/48000/1"}
 TRANSPORTS = ("udp", "tcp", "tls")
 ENCRYPTION = {"off": "", "optional": "srtp", "mandatory": "srtp-mand"}
 LISTENER_USER = "trunkline"
@@ -153,7 +153,7 @@ def stack_config(settings: SipSettings, trace: bool) -> Config:
         "audio_buffer_mode fixed",
         "call_hold_other_calls no",
         f"call_local_timeout {int(settings.ring_seconds) + 5}",
-        "opus_stereo no",
+        "opus_stereo no",  # one channel, which is also what makes the name opus/48000/1
         "opus_inbandfec yes",
     ]
     if settings.sip_certificate:
@@ -188,7 +188,7 @@ def trunk_account(settings: SipSettings, stun_port: int) -> Account | None:
     if not settings.sip_user:
         return None
     domain = settings.sip_domain or settings.sip_registrar
-    proxy = settings.sip_registrar or settings.sip_domain
+    proxy = settings.sip_registrar
     return Account(
         user=settings.sip_user,
         domain=domain,

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 2.0
 """How long the sound of an answered call may take to come up."""
+ACKNOWLEDGE_SECONDS = 5.0
+"""How long a caller may take to send PRACK before an answer is given up."""
 REFRESH_SECONDS = 0.3
 REFRESH_ATTEMPTS = 10
 """Another re-INVITE may be under way when we hold or resume; it is tried again this often, this many times."""
@@ -70,7 +72,7 @@ class SipLeg:
     async def answer(self) -> None:
         """See Leg."""
         if self.info.direction == "inbound" and not self.ended:
-            await self._attempt(self._call.answer, "answer")
+            await self._attempt(self._answer, "answer")
 
     async def reject(self, reason: EndReason) -> None:
         """See Leg."""
@@ -191,6 +193,21 @@ class SipLeg:
         self._connected = True
         rate = self._line.codec_rate
         self._mailbox.put(Connected(CODECS.get(rate, f"{rate} Hz"), self.rate))
+
+    async def _answer(self) -> None:
+        """Answer, as soon as the caller has acknowledged the ringing where it must (100rel): until then it fails."""
+        deadline = self._loop.time() + ACKNOWLEDGE_SECONDS
+        while True:
+            try:
+                await self._call.answer()
+            except StaleHandleError:
+                raise
+            except BaresipError:
+                if self.ended or self._loop.time() > deadline:
+                    raise
+                await asyncio.sleep(0.01)
+            else:
+                return
 
     async def _open_later(self) -> None:
         deadline = self._loop.time() + OPEN_SECONDS
