@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date, time
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -37,7 +37,7 @@ def _span(text: object) -> object:
 
 
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name and name not in available_timezones():
         raise ValueError("no such time zone; write it as Europe/London")
     return name
 
@@ -123,7 +123,8 @@ class CalendarSettings(_Part):
 
     name: str = Field(default="", pattern=r"^[a-z0-9_-]{0,64}$")
     """Agents with the same name share one calendar. Empty: the agent's name."""
-    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(_zone)] = ""
+    """As Europe/London. Empty: the machine's."""
     slot_minutes: int = Field(default=30, ge=5, le=480)
     open: Mapping[Weekday, tuple[Span, ...]] = Field(default_factory=dict)
     """Opening times by day: monday = ["09:00-12:30", "13:30-17:00"]. A day that is missing is closed."""
@@ -132,9 +133,10 @@ class CalendarSettings(_Part):
     """How far ahead appointments can be had."""
 
     @property
-    def zone(self) -> ZoneInfo:
+    def zone(self) -> tzinfo:
         """The time zone."""
-        return ZoneInfo(self.timezone)
+        here = datetime.now(UTC).astimezone().tzinfo
+        return ZoneInfo(self.timezone) if self.timezone else here or UTC
 
 
 class Webhook(_Part):

@@ -1,7 +1,6 @@
 """Call records in SQLite and recordings beside them, written while the call goes on."""
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 import time
@@ -171,9 +170,10 @@ class Store:
 
 def _make(directory: Path) -> ProcessMark:
     try:
-        (directory / "recordings").mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(PermissionError):  # somebody else's directory that we may write to
-            directory.chmod(0o700)
+        recordings = directory / "recordings"
+        recordings.mkdir(parents=True, exist_ok=True)
+        recordings.chmod(0o700)
+        (directory / "calls.sqlite").touch(0o600)  # SQLite gives its side files the same mode
         return ProcessMark(directory / "processes")
     except OSError as error:
         raise StartError(
