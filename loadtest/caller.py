@@ -12,7 +12,7 @@ import sys
 import wave
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +42,17 @@ class Report:
     events: tuple[Event, ...]
 
 
-def rehearse(studio: Studio, scenario: Scenario, today: date) -> Performance:
+def today() -> date:
+    """On this machine."""
+    return datetime.now().astimezone().date()
+
+
+def rehearse(studio: Studio, scenario: Scenario, day: date) -> Performance:
     """Everything a scenario says, rendered, ready to be played once."""
     clips: dict[int, Clip] = {}
     for number, step in enumerate(scenario.steps):
         if (words := spoken(step)) is not None:
-            clips[number] = studio.clip(filled(words, scenario, today), scenario.voice)
+            clips[number] = studio.clip(filled(words, scenario, day), scenario.voice)
     return Performance(scenario, clips, studio.background(scenario.noise, scenario.voice.seed))
 
 
@@ -113,7 +118,7 @@ def _tell(event: Event) -> None:
 
 
 async def _call(name: str, scenario: Scenario, target: str, folder: Path) -> Report:
-    performance = rehearse(Studio(), scenario, date.today())
+    performance = rehearse(Studio(), scenario, today())
     async with phone() as line:
         recording = await line.call(target, announced(performance, _tell))
     told = report(name, performance, recording)

@@ -75,10 +75,10 @@ class Phone:
             await call.wait_established(timeout)
         except (baresip.BaresipError, ValueError) as error:
             raise NotAnswered(str(error)) from error
-        return await _Conversation(call, player).run()
+        return await Conversation(call, player).run()
 
 
-class _Conversation:
+class Conversation:
     """One call under way: paced by the transmit clock of the stack."""
 
     def __init__(self, call: Any, player: Player) -> None:

@@ -94,7 +94,8 @@ def _arrival(ancillary: list[tuple[int, int, bytes]]) -> float:
     for _, kind, data in ancillary:
         if kind == SO_TIMESTAMPNS:
             seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
-            return time.monotonic() - (time.time_ns() - seconds * 10**9 - nanoseconds) / 1e9
+            age: int = time.time_ns() - seconds * 10**9 - nanoseconds
+            return time.monotonic() - age / 1e9
     return time.monotonic()
 
 
@@ -198,9 +199,7 @@ class Relay:
         if (call := call_id(message)) is None:
             return
         self._callers[call] = source
-        self._agent_side.send(
-            self._through(call, message, Direction.TO_AGENT, self._agent_side.address), self._agent
-        )
+        self._agent_side.send(self._through(call, message, Direction.TO_AGENT, self._agent_side.address), self._agent)
 
     def _from_agent(self, message: bytes, _: Address, __: float) -> None:
         call = call_id(message)

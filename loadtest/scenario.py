@@ -8,12 +8,15 @@ import re
 import tomllib
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PAUSE = re.compile(r"\s*\[(\d+(?:\.\d+)?)\]\s*")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class ScenarioError(Exception):
@@ -27,8 +30,8 @@ class _Part(BaseModel):
 class Voice(_Part):
     """How the caller sounds. The packaged voice, changed."""
 
-    speed: float = Field(1.0, ge=0.5, le=2)
-    pitch: float = Field(1.0, ge=0.6, le=1.5)
+    speed: float = Field(default=1.0, ge=0.5, le=2)
+    pitch: float = Field(default=1.0, ge=0.6, le=1.5)
     """Factor; by resampling, tempo kept."""
     seed: int = 1
 
@@ -52,14 +55,14 @@ class Interrupt(_Part):
     """Talk over the agent, some seconds into what it says next; the agent should stop."""
 
     interrupt: str = Field(min_length=1)
-    after: float = Field(1.0, ge=0, le=30)
+    after: float = Field(default=1.0, ge=0, le=30)
 
 
 class Backchannel(_Part):
     """A word of agreement while the agent speaks; the agent should go on."""
 
     backchannel: str = Field(min_length=1)
-    after: float = Field(1.0, ge=0, le=30)
+    after: float = Field(default=1.0, ge=0, le=30)
 
 
 class Digits(_Part):
@@ -150,10 +153,13 @@ def parse(text: str, where: str) -> Scenario:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"{where}: not TOML: {error}") from None
-    table["steps"] = [_step(entry, f"{where}: step {n}") for n, entry in enumerate(table.pop("step", []), 1)]
-    if not table["steps"]:
+    steps = table.pop("step", [])
+    if not isinstance(steps, list):
+        raise ScenarioError(f"{where}: step: write each step as a [[step]] table")
+    table["steps"] = [_step(entry, f"{where}: step {n}") for n, entry in enumerate(steps, 1)]
+    if not steps:
         raise ScenarioError(f"{where}: no [[step]]: a caller has to do something")
-    scenario = _validated(TypeAdapter(Scenario), table, where)
+    scenario = _validated(Scenario, table, where)
     _check_days(scenario, where)
     return scenario
 
@@ -162,16 +168,17 @@ def _step(entry: Any, where: str) -> Step:
     verbs = [verb for verb in _STEPS if isinstance(entry, dict) and verb in entry]
     if len(verbs) != 1:
         raise ScenarioError(f"{where}: needs exactly one of {', '.join(_STEPS)}; has {', '.join(verbs) or 'none'}")
-    return _validated(TypeAdapter(_STEPS[verbs[0]]), entry, where)
+    return _validated(_STEPS[verbs[0]], entry, where)
 
 
-def _validated(adapter: TypeAdapter[Any], value: object, where: str) -> Any:
+def _validated(model: type[_Model], value: object, where: str) -> _Model:
     try:
-        return adapter.validate_python(value)
+        return model.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ScenarioError(f"{where}: {place}: {first['msg']} (found {first['input']!r})") from None
+        problem = "no such key" if first["type"] == "extra_forbidden" else f"{first['msg']} (found {first['input']!r})"
+        raise ScenarioError(f"{where}: {place}: {problem}") from None
 
 
 def _check_days(scenario: Scenario, where: str) -> None:

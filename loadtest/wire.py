@@ -1,0 +1,209 @@
+"""PURE: the true times of a call, from a relay's capture: how long each turn took on the line, how soon the agent fell
+silent when talked over.
+
+A sample's time is that of the packet that carried it: when it left the relay for the agent, when it arrived from the
+agent. So every figure has a grain of one packet (20 ms).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.audio import Samples
+from loadtest.capture import Direction, Packet
+from loadtest.g711 import decode
+from loadtest.performance import RATE, Event
+
+AUDIBLE_DBFS = -50.0
+"""5 ms at least this loud make a packet audible."""
+STOP_SILENCE = 0.4
+"""Seconds without an audible packet after which the agent has stopped; pauses between its phrases are shorter."""
+ONSET_SILENCE = 0.2
+"""Seconds without an audible packet before one that begins something new."""
+_TEMPLATE = int(1.5 * RATE)
+_SEARCH = int(0.4 * RATE)
+_LEAST_MATCH = 0.5
+_BLOCK = 40
+
+
+class WireError(Exception):
+    """The capture does not show what the caller says it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One direction of a call, decoded. What was lost is silence."""
+
+    samples: Samples
+    first: npt.NDArray[np.int64]
+    """First sample of each packet that got through, ascending."""
+    times: npt.NDArray[np.float64]
+    """time.monotonic() of each of these packets."""
+    audible: npt.NDArray[np.bool_]
+
+    def packet_with(self, sample: int) -> int:
+        """Index of the last packet that begins at or before `sample`."""
+        return max(0, int(np.searchsorted(self.first, sample, side="right")) - 1)
+
+    def time_of(self, sample: int) -> float:
+        """When the packet with this sample passed; of the one before where it was lost."""
+        return float(self.times[self.packet_with(sample)])
+
+
+@dataclass(frozen=True, slots=True)
+class WireTurn:
+    """One thing the caller said, and what the agent did. Times are time.monotonic()."""
+
+    kind: str
+    text: str
+    caller_started: float
+    """First voiced sample in."""
+    caller_stopped: float
+    """Last voiced sample in."""
+    agent_stopped: float | None
+    """Where the agent was talking when the caller began: its last audible sample before it fell silent."""
+    agent_started: float | None
+    """First audible sample of what it said next; None where nothing came before the caller spoke again."""
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds from the caller's last voiced sample in to the agent's first audible sample out."""
+        return None if self.agent_started is None else self.agent_started - self.caller_stopped
+
+    @property
+    def too_early(self) -> bool:
+        """The agent began before the caller had finished."""
+        return self.agent_started is not None and self.agent_started < self.caller_stopped
+
+    @property
+    def stop_time(self) -> float | None:
+        """Seconds from the caller's first voiced sample in to the agent's last audible sample out."""
+        return None if self.agent_stopped is None else self.agent_stopped - self.caller_started
+
+
+def stream(packets: Sequence[Packet], direction: Direction) -> Stream:
+    """The decoded sound of one direction of one call. Raises WireError where there is no G.711."""
+    got: dict[int, tuple[float, Samples]] = {}
+    place = _Placement()
+    for packet in packets:
+        time = packet.left if direction is Direction.TO_AGENT else packet.arrived
+        if packet.direction is not direction or np.isnan(time):
+            continue
+        if (samples := decode(packet.payload, packet.payload_type)) is not None:
+            got.setdefault(place.position(packet), (time, samples))
+    if not got:
+        raise WireError(f"the capture holds no G.711 {direction.name.lower().replace('_', ' ')}")
+    start = min(got)
+    first = np.array(sorted(got), dtype=np.int64)
+    total = np.zeros(int(first[-1] - start) + len(got[int(first[-1])][1]), dtype=np.int16)
+    for position in first.tolist():
+        samples = got[position][1]
+        total[position - start : position - start + len(samples)] = samples
+    times = np.array([got[position][0] for position in first.tolist()])
+    audible = np.array([_is_audible(got[position][1]) for position in first.tolist()])
+    return Stream(total, first - start, times, audible)
+
+
+class _Placement:
+    """RTP timestamps → positions, over wrap-around and a change of SSRC (a re-INVITE may bring one)."""
+
+    def __init__(self) -> None:
+        self._source: int | None = None
+        self._last = (0, 0, 0.0)
+        """Timestamp, position and arrival of the packet before."""
+
+    def position(self, packet: Packet) -> int:
+        timestamp, position, arrived = self._last
+        if self._source is None:
+            position = 0
+        elif self._source == packet.source:
+            # The difference as a signed 32 bit number: wraps, and goes back where packets changed places.
+            position += (packet.timestamp - timestamp + 2**31) % 2**32 - 2**31
+        else:
+            position += round((packet.arrived - arrived) * RATE)
+        self._source = packet.source
+        self._last = (packet.timestamp, position, packet.arrived)
+        return position
+
+
+def _is_audible(samples: Samples) -> bool:
+    blocks = samples[: len(samples) // _BLOCK * _BLOCK].reshape(-1, _BLOCK).astype(np.float64)
+    return bool(np.max(np.mean(blocks**2, axis=1), initial=0.0) > (10 ** (AUDIBLE_DBFS / 20) * 32768) ** 2)
+
+
+def turns(packets: Sequence[Packet], events: Sequence[Event], said: Samples, began: float) -> list[WireTurn]:
+    """The turns of one call.
+
+    `events` and `said` are the caller's account: what it spoke, at which samples of its recording; `began` is when
+    sample 0 was written. Raises WireError.
+    """
+    caller, agent = stream(packets, Direction.TO_AGENT), stream(packets, Direction.TO_CALLER)
+    spoken = [event for event in events if event.kind in ("say", "interrupt", "backchannel")]
+    spans = [_on_the_line(caller, event, said, began) for event in spoken]
+    found = []
+    for n, (event, (first, last)) in enumerate(zip(spoken, spans, strict=True)):
+        started, stopped = caller.time_of(first), caller.time_of(last - 1)
+        until = caller.time_of(spans[n + 1][0]) if n + 1 < len(spans) else np.inf
+        agent_stopped = last_audible(agent, started) if _talking(agent, started) else None
+        since = started if agent_stopped is None else agent_stopped
+        found.append(
+            WireTurn(event.kind, event.text, started, stopped, agent_stopped, first_audible(agent, since, until))
+        )
+    return found
+
+
+def _on_the_line(caller: Stream, event: Event, said: Samples, began: float) -> tuple[int, int]:
+    """The voiced range of an event in the stream. The clocks give the rough place, likeness the exact one."""
+    template = said[event.at : min(event.end, event.at + _TEMPLATE)].astype(np.float64)
+    rough = int(caller.first[max(0, int(np.searchsorted(caller.times, began + event.at / RATE)) - 1)])
+    start = max(0, rough - _SEARCH)
+    window = caller.samples[start : rough + _SEARCH + len(template)].astype(np.float64)
+    if len(window) < len(template) or not len(template):
+        raise WireError(f"the capture ends before {event.text!r}")
+    products = _correlation(window, template)
+    energy = np.convolve(window**2, np.ones(len(template)), mode="valid") * np.sum(template**2)
+    likeness = products / np.sqrt(np.maximum(energy, 1.0))
+    best = int(np.argmax(likeness))
+    if likeness[best] < _LEAST_MATCH:
+        raise WireError(f"{event.text!r} is not on the line where the caller says it spoke")
+    return start + best, start + best + event.end - event.at
+
+
+def _correlation(window: npt.NDArray[np.float64], template: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Sliding products, by Fourier transform: a second of speech in a millisecond."""
+    size = len(window) + len(template)
+    spectrum = np.fft.rfft(window, size) * np.conj(np.fft.rfft(template, size))
+    return np.fft.irfft(spectrum, size)[: len(window) - len(template) + 1]
+
+
+def _talking(agent: Stream, now: float) -> bool:
+    """Whether the agent was in the middle of something: audible before and after, close together."""
+    times = agent.times[agent.audible]
+    before, after = times[times <= now], times[times > now]
+    return bool(len(before) and len(after) and after[0] - before[-1] < STOP_SILENCE)
+
+
+def last_audible(agent: Stream, after: float) -> float:
+    """The agent's last audible packet before it is silent for STOP_SILENCE, from `after` on."""
+    times = agent.times[agent.audible & (agent.times >= after)]
+    if not len(times):
+        return after
+    breaks = np.flatnonzero(np.diff(times) > STOP_SILENCE)
+    return float(times[breaks[0]] if len(breaks) else times[-1])
+
+
+def first_audible(agent: Stream, after: float, until: float) -> float | None:
+    """The agent's first audible packet between two times that begins something new."""
+    times = agent.times[agent.audible]
+    fresh = np.diff(times, prepend=-np.inf) > ONSET_SILENCE
+    starts = times[fresh & (times > after) & (times < until)]
+    return float(starts[0]) if len(starts) else None
+
+
+def pauses(agent: Stream, longest: float = 3.0, shortest: float = STOP_SILENCE) -> list[tuple[float, float]]:
+    """Silences between two audible packets, as (time it began, seconds)."""
+    times = agent.times[agent.audible]
+    gaps = np.diff(times)
+    return [(float(times[n]), float(gaps[n])) for n in np.flatnonzero((gaps > shortest) & (gaps <= longest))]
