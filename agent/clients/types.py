@@ -173,11 +173,13 @@ class TextDelta:
 
     generation_id: int
     text: str
+    token_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallAsked:
-    """The result goes back by `append` with Role.TOOL, then `generate` with a new id."""
+    """The result goes back by `append` with Role.TOOL, then `generate` with a new id. May still come after `stop` or
+    `truncate`: the call stands in the history and wants a result, if only that it was not done."""
 
     generation_id: int
     call: ToolCall
