@@ -43,6 +43,8 @@ class MemoryLeg:
     def __init__(self, info: CallInfo | None = None, rate: int = 8000, codec: str = "PCMU") -> None:
         self.info = info or CallInfo(f"memory-{next(_numbers)}", "inbound", "caller", "agent", "memory")
         self.rate = rate
+        self.input_delay = 0.0
+        self.output_delay = 0.0
         self.far = FarEnd(self)
         self._codec = codec
         self._mailbox = Mailbox()
