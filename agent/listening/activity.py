@@ -3,6 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
+import numpy as np
+
 from agent.listening.events import SpeechStarted, SpeechStopped, Window
 
 
@@ -20,8 +22,42 @@ class ActivityRules:
     """...and at most this much quieter than the caller's usual level: decay of the room is not speech."""
     silence: float = -66.0
     """Nothing below this is speech: the noise of an idle line."""
+    above_voices: float = 11.0
+    """Where people talk in the background all the time, the caller is this much louder than their quieter moments."""
+    below_caller: float = 11.0
+    """...and at most this much quieter than usual."""
     pause_seconds: float = 0.1
     """Unvoiced for so long is a pause."""
+
+
+class Background:
+    """Finds voices behind the caller, which the model takes for speech as much as the caller's own.
+
+    In a conversation somebody is silent for a tenth of any eight seconds, and then the line is as quiet as it gets.
+    Where voices go on and the quietest tenth is not quiet, that tenth tells how loud the background is.
+    """
+
+    _WINDOWS, _ENOUGH, _EVERY = 250, 80, 8
+    _OFTEN, _STILL, _AUDIBLE = 0.8, 0.65, -60.0
+
+    def __init__(self) -> None:
+        self._levels = np.full(self._WINDOWS, -96.0)
+        self._voices = np.zeros(self._WINDOWS, dtype=np.bool_)
+        self._seen = 0
+        self.quiet_moments: float | None = None
+        """dBFS that the voices fall below for a tenth of the time; None where there are none."""
+
+    def update(self, window: Window) -> None:
+        """Take the next window."""
+        self._levels[self._seen % self._WINDOWS] = window.level
+        self._voices[self._seen % self._WINDOWS] = window.probability >= 0.5
+        self._seen += 1
+        if self._seen >= self._ENOUGH and self._seen % self._EVERY == 0:
+            known = min(self._seen, self._WINDOWS)
+            share = float(np.mean(self._voices[:known]))
+            often = share >= (self._OFTEN if self.quiet_moments is None else self._STILL)
+            tenth = float(np.percentile(self._levels[:known], 10))
+            self.quiet_moments = tenth if often and tenth > self._AUDIBLE else None
 
 
 class Activity:
@@ -37,6 +73,7 @@ class Activity:
         self._recent: deque[Window] = deque(maxlen=8)
         self._run: list[Window] = []
         self._last = 0
+        self._background = Background()
         self.speaking = False
         self.first = 0
         """Position of the first voiced sample of the speech under way, or of the last one."""
@@ -45,26 +82,36 @@ class Activity:
         self.speech_level: float | None = None
         """dBFS; None until the caller has spoken."""
 
-    def update(self, window: Window) -> SpeechStarted | SpeechStopped | None:
-        """Take the next window; returns what it makes certain, if anything."""
+    def update(self, window: Window, careful: bool = False) -> SpeechStarted | SpeechStopped | None:
+        """Take the next window; returns what it makes certain, if anything. `careful`, while the agent speaks and
+        echo is to be feared, asks for a longer run of voiced windows before a start."""
+        alone = self._background.quiet_moments is None
+        self._background.update(window)
+        if alone and self._background.quiet_moments is not None:
+            self.speech_level = None  # it was that of the background
         voiced = self._voiced(window)
         self._track(window, voiced)
-        event = self._going_on(window, voiced) if self.speaking else self._beginning(window, voiced)
+        event = self._going_on(window, voiced) if self.speaking else self._beginning(window, voiced, careful)
         self._recent.append(window)
         return event
 
-    def forget_start(self) -> None:
-        """The speech under way was none (echo, say): be quiet again, without an event."""
-        self.speaking = False
-        self._run.clear()
-
     def _threshold(self) -> float:
         usual = -96.0 if self.speech_level is None else self.speech_level - self._rules.below_speech
-        return max(self.floor + self._rules.above_floor, usual, self._rules.silence)
+        return max(self.floor + self._rules.above_floor, usual, self._rules.silence, self._voices())
+
+    def _voices(self) -> float:
+        """What a window must reach where there are voices behind the caller."""
+        quiet = self._background.quiet_moments
+        if quiet is None:
+            return -96.0
+        usual = -96.0 if self.speech_level is None else self.speech_level - self._rules.below_caller
+        return max(quiet + self._rules.above_voices, usual)
 
     def _voiced(self, window: Window) -> bool:
         needed = self._rules.stop_probability if self.speaking else self._rules.start_probability
-        return window.probability >= needed and max(window.parts) >= self._threshold()
+        return (
+            window.probability >= needed and max(window.parts) >= self._threshold() and window.level >= self._voices()
+        )
 
     def _track(self, window: Window, voiced: bool) -> None:
         level = max(window.level, -80.0)
@@ -74,13 +121,13 @@ class Activity:
         elif window.probability < 0.2 or level < self.floor:
             self.floor += 0.1 * (level - self.floor)
 
-    def _beginning(self, window: Window, voiced: bool) -> SpeechStarted | None:
+    def _beginning(self, window: Window, voiced: bool, careful: bool) -> SpeechStarted | None:
         if not voiced:
             self._run.clear()
             return None
         self._run.append(window)
         sure = sum(w.probability >= self._rules.sure_probability for w in self._run[-2:]) == 2
-        if not sure and len(self._run) < 3:
+        if len(self._run) < (4 if careful else 2 if sure else 3):
             return None
         self.speaking = True
         self.first = self._onset()

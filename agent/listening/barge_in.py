@@ -1,0 +1,75 @@
+"""Speech over the agent: stop for it, or hear it out? PURE.
+
+A caller who wants the floor should have silence within 0.4 s. One who says "mm-hm", or has a loud room behind, should
+not stop the agent. Sound decides here; what was said decides later, while playout is paused.
+"""
+
+from dataclasses import dataclass
+
+from agent.listening.events import Window
+
+
+@dataclass(frozen=True, slots=True)
+class BargeInRules:
+    """Times in seconds, levels in dB."""
+
+    listen: float = 0.25
+    """So much from the first voiced sample on is needed to tell a backchannel (`onset.py`)."""
+    longest_backchannel: float = 0.66
+    """What sounds like one and goes on for longer is none."""
+    voiced_share: float = 0.6
+    """Of the windows since the start: a cough or a slammed door is over sooner."""
+    above_floor: float = 8.0
+    below_caller: float = 13.0
+    """Against the caller's usual level: somebody else in the room is quieter."""
+    interruption: float = 0.3
+    """Score from which a beginning is an interruption."""
+
+
+class Overtalk:
+    """The caller's speech while the agent speaks, from its SpeechStarted on."""
+
+    def __init__(self, first: int, rate: int, rules: BargeInRules | None = None) -> None:
+        self.first = first
+        self.score: float | None = None
+        """How much the beginning sounds like an interruption, 0 to 1; set by the ear once `wants_score`."""
+        self._rate = rate
+        self._rules = rules or BargeInRules()
+        self._windows = 0
+        self._voiced = 0
+        self._power = 0.0
+        self._end = first
+
+    def update(self, window: Window, voiced: bool) -> None:
+        """Take a window after the first voiced sample."""
+        self._end = window.end
+        self._windows += 1
+        if voiced:
+            self._voiced += 1
+            self._power += 10 ** (window.level / 10)
+
+    @property
+    def wants_score(self) -> bool:
+        """Enough has been heard to judge the beginning, and it has not been judged."""
+        return self.score is None and self._seconds >= self._rules.listen
+
+    def interrupts(self, floor: float, usual: float | None) -> bool:
+        """Whether playout should pause, given the noise floor and the caller's usual level, dBFS."""
+        if self._seconds < self._rules.listen or self._voiced < self._rules.voiced_share * self._windows:
+            return False
+        if not self._loud(floor, usual):
+            return False
+        if self._seconds >= self._rules.longest_backchannel:
+            return True
+        return self.score is not None and self.score >= self._rules.interruption
+
+    @property
+    def _seconds(self) -> float:
+        return (self._end - self.first) / self._rate
+
+    def _loud(self, floor: float, usual: float | None) -> bool:
+        mean = self._power / max(1, self._voiced)
+        needed = floor + self._rules.above_floor
+        if usual is not None:
+            needed = max(needed, usual - self._rules.below_caller)
+        return mean >= 10 ** (needed / 10)

@@ -1,0 +1,75 @@
+"""Does the beginning of what the caller says over the agent sound like an interruption, or like "mm-hm"? PURE.
+
+A quarter of a second of sound, as 12 bands in steps of 20 ms relative to its own loudness, goes through a small network
+with one hidden layer. `scripts/train_backchannel.py` made the weights and reports what it can and cannot tell.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.audio import Samples
+
+SECONDS = 0.25
+RATE = 8000
+BANDS = 12
+_WINDOW, _HOP, _STEPS = 240, 80, 2  # 30 ms every 10 ms, two and two averaged
+_DEPTH = 30.0  # dB under the loudest steps that are still looked at
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """The trained network. Shapes: inputs (features,), hidden (features, hidden), output (hidden,)."""
+
+    mean: Floats
+    scale: Floats
+    hidden: Floats
+    hidden_bias: Floats
+    output: Floats
+    output_bias: float
+
+    def score(self, samples: Samples, rate: int) -> float:
+        """Probability that these SECONDS from the first voiced sample on begin an interruption."""
+        inputs = (onset_features(samples, rate) - self.mean) / self.scale
+        hidden = np.tanh(inputs @ self.hidden + self.hidden_bias)
+        return float(1 / (1 + np.exp(-(hidden @ self.output + self.output_bias))))
+
+
+def load_onset() -> Onset:
+    """The weights that come with the package."""
+    values: dict[str, Any] = json.loads(resources.files("agent.listening").joinpath("onset.json").read_text("utf-8"))
+    arrays = {name: np.array(value) for name, value in values.items() if isinstance(value, list)}
+    return Onset(output_bias=float(values["output_bias"]), **arrays)
+
+
+def onset_features(samples: Samples, rate: int) -> Floats:
+    """Band levels of SECONDS of sound, dB under its loud steps, over _DEPTH: 0 (loud) to -1; step after step."""
+    sound = samples.astype(np.float64)
+    if rate != RATE:
+        sound = sound[: len(sound) // 2 * 2].reshape(-1, 2).mean(axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(sound, _WINDOW)[::_HOP] * np.hanning(_WINDOW)
+    power = np.square(np.abs(np.fft.rfft(windows, 256))) @ _bands()  # (10 ms steps, bands)
+    steps = power[: len(power) // _STEPS * _STEPS].reshape(-1, _STEPS, BANDS).mean(axis=1)
+    levels = 10 * np.log10(steps + 1.0)
+    loud = float(np.sort(levels, axis=None)[-BANDS * 2 :].mean())
+    features: Floats = np.clip((levels - loud) / _DEPTH, -1.0, 0.5).ravel()
+    return features
+
+
+@cache
+def _bands() -> Floats:
+    """Triangles (129 frequencies, BANDS), equally wide on the mel scale from 100 to 3800 Hz."""
+    mel = np.linspace(np.log1p(100 / 700), np.log1p(3800 / 700), BANDS + 2)
+    edges = 700 * np.expm1(mel)
+    frequencies = np.linspace(0, RATE / 2, 129)[:, None]
+    rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
+    triangles: Floats = np.maximum(np.minimum(rising, falling), 0.0)
+    return triangles
