@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from services.errors import NotFound
+
 RATE = 16_000
 """Samples per second that every engine takes."""
 
@@ -14,7 +16,7 @@ Waveform = npt.NDArray[np.float32]
 """Mono, -1 to 1, at `RATE`."""
 
 
-class ModelError(Exception):
+class ModelError(NotFound):
     """The model cannot be loaded; the text says why and what to do, in one line."""
 
 

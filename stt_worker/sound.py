@@ -45,7 +45,7 @@ def from_pcm(data: bytes) -> Pcm:
 
 
 def to_waveform(samples: Pcm, rate: int) -> Waveform:
-    """What an engine takes. A whole piece at once: the result does not depend on how the audio was cut into messages."""
+    """What an engine takes. A whole piece at once, so that it does not matter how the audio was cut into messages."""
     scaled = samples.astype(np.float32) / np.float32(32768)
     if rate == RATE or not len(scaled):
         return scaled

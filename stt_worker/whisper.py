@@ -25,7 +25,7 @@ from stt_worker.engine import NOTHING, RATE, Decoding, ModelError, Utterance, Wo
 from stt_worker.prompt import prompt_tokens
 
 WINDOWS = (1000, 1500, 3000)
-"""Encoder windows in frames of 10 ms. Encoding takes 60, 107 and 425 ms on one core. Below 10 s the decoder runs away."""
+"""Encoder windows in frames of 10 ms: 60, 107 and 425 ms of work on one core. Below 10 s the decoder runs away."""
 LONGEST_SECONDS = WINDOWS[-1] / 100
 _FRAMES_PER_SECOND = 100
 _TOKENS_PER_SECOND = 50
@@ -155,14 +155,14 @@ def model_directory(model: str) -> Path:
     if not model:
         return _packaged_model()
     path = Path(model).expanduser()
-    if path.is_dir() or "/" in model.strip("/") and path.parent.is_dir() or path.is_absolute():
+    if path.is_dir() or path.is_absolute() or model.startswith("."):
         return _checked(path)
     try:
         return _checked(Path(download_model(model, local_files_only=True)))
     except (OSError, ValueError):
         raise ModelError(
-            f"TRUNKLINE_STT_MODEL={model}: no such directory, and no model of that name in the local Hugging Face cache. "
-            "Nothing is downloaded at run time: fetch the model first and set its directory."
+            f"TRUNKLINE_STT_MODEL={model}: no such directory, and no model of that name in the local Hugging Face "
+            "cache. Nothing is downloaded at run time: fetch the model first and set its directory."
         ) from None
 
 
