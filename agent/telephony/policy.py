@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_SEPARATORS = re.compile(r"[\s().-]")
+_SEPARATORS = re.compile(r"[ ().-]")
 _NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
-_USER = re.compile(r"(?i)^\s*(?:\"[^\"]*\"|[^<]*)<?\s*(?:sips?|tel):([^@;>\s?]+)")
+_USER = re.compile(r"(?i)\s*(?:\"[^\"]*\"\s*|[^<]*)<?\s*(?:sips?:([^@;>\s?:]+)(?::[^@>\s]*)?@|tel:([^;>\s?]+))")
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])"
 _TARGET = re.compile(
     rf"(?i)sips?:[A-Za-z0-9+_.*#!~'-]{{1,64}}@{_HOST}(?::[0-9]{{1,5}})?(?:;transport=(?:udp|tcp|tls))?"
@@ -45,7 +45,7 @@ def is_allowed_source(address: str, networks: Iterable[Network]) -> bool:
 def user_of(address: str) -> str:
     """The number or user of `sip:+4930@host`, `"Name" <sip:…>;tag=…` or `tel:…`; "anonymous" where there is none."""
     found = _USER.match(address)
-    return found[1][:64] if found else "anonymous"
+    return (found[1] or found[2])[:64] if found else "anonymous"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,11 @@ ANSWER_SECONDS = 2.0
 CODECS = {8000: "G.711", 16000: "G.722", 48000: "Opus"}
 
 
+INPUT_DELAY = 0.045
+OUTPUT_DELAY = 0.01
+"""Seconds on a clean line, jitter buffer 40-100 ms; loadtest/bench_telephony.py measures them."""
+
+
 class SipLeg:
     """Made by SipRuntime, which also hands it the events of its call."""
 
@@ -59,6 +64,16 @@ class SipLeg:
     def rate(self) -> int:
         """See Leg."""
         return self._line.rate
+
+    @property
+    def input_delay(self) -> float:
+        """See Leg. Measured between a raw peer and `read`: the fixed jitter buffer and the decoder's ring."""
+        return INPUT_DELAY
+
+    @property
+    def output_delay(self) -> float:
+        """See Leg. Measured between `write` and a raw peer, less what `buffered` tells."""
+        return OUTPUT_DELAY
 
     @property
     def ended(self) -> bool:

@@ -250,14 +250,22 @@ class RawPhone:
         self.respond(request, "202 Accepted")
         body = f"SIP/2.0 {outcome}\r\n"
         contact = request.header("Contact").strip("<>").split(">")[0]
-        self.send(
-            f"NOTIFY {contact} SIP/2.0\r\nVia: SIP/2.0/UDP {self.address}:{self.port};branch=z9hG4bKn{next(_branches)}\r\n"
-            f"From: {request.header('To')}\r\nTo: {request.header('From')}\r\nCall-ID: {request.header('Call-ID')}\r\n"
-            f"CSeq: {9000 + next(_branches)} NOTIFY\r\nEvent: refer\r\nSubscription-State: terminated;reason=noresource\r\n"
-            f"Max-Forwards: 70\r\nContact: <sip:{self.user}@{self.address}:{self.port}>\r\n"
-            f"Content-Type: message/sipfrag\r\nContent-Length: {len(body)}\r\n\r\n{body}",
-            request.source,
+        own = f"{self.address}:{self.port}"
+        lines = (
+            f"NOTIFY {contact} SIP/2.0",
+            f"Via: SIP/2.0/UDP {own};branch=z9hG4bKn{next(_branches)}",
+            f"From: {request.header('To')}",
+            f"To: {request.header('From')}",
+            f"Call-ID: {request.header('Call-ID')}",
+            f"CSeq: {9000 + next(_branches)} NOTIFY",
+            "Event: refer",
+            "Subscription-State: terminated;reason=noresource",
+            "Max-Forwards: 70",
+            f"Contact: <sip:{self.user}@{own}>",
+            "Content-Type: message/sipfrag",
+            f"Content-Length: {len(body)}",
         )
+        self.send("\r\n".join(lines) + f"\r\n\r\n{body}", request.source)
 
     # Media
 

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from tests.agent.telephony.rawpeer import Dialog, Message, RawPhone
 
 from agent.telephony.leg import Connected, Digit, Ended, EndReason, LegEvent, RemoteHold, TransferFailed
 from agent.telephony.policy import TargetRefused
 from agent.telephony.sip import SipRuntime
 from agent.telephony.sipleg import SipLeg
+from tests.agent.telephony.rawpeer import Dialog, Message, RawPhone
 
 Event = TypeVar("Event", bound=LegEvent)
 
