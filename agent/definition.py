@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, tzinfo
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -36,6 +37,18 @@ def _span(text: object) -> object:
     return (first, last)
 
 
+def _in_order(spans: tuple[tuple[time, time], ...]) -> tuple[tuple[time, time], ...]:
+    if any(later[0] < earlier[1] for earlier, later in pairwise(spans)):
+        raise ValueError("opening times overlap or are out of order")
+    return spans
+
+
+def _new_name(name: str) -> str:
+    if name in BUILT_IN:
+        raise ValueError("a built-in tool has this name; list it under tools, or take another name")
+    return name
+
+
 def _zone(name: str) -> str:
     if name and name not in available_timezones():
         raise ValueError("no such time zone; write it as Europe/London")
@@ -66,6 +79,7 @@ def _schema(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 Span = Annotated[tuple[time, time], BeforeValidator(_span)]
+Spans = Annotated[tuple[Span, ...], AfterValidator(_in_order)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Variable = Annotated[str, Field(pattern=r"^([A-Z][A-Z0-9_]*)?$")]
 """Name of an environment variable that holds a secret; empty: none."""
@@ -126,7 +140,7 @@ class CalendarSettings(_Part):
     timezone: Annotated[str, AfterValidator(_zone)] = ""
     """As Europe/London. Empty: the machine's."""
     slot_minutes: int = Field(default=30, ge=5, le=480)
-    open: Mapping[Weekday, tuple[Span, ...]] = Field(default_factory=dict)
+    open: Mapping[Weekday, Spans] = Field(default_factory=dict)
     """Opening times by day: monday = ["09:00-12:30", "13:30-17:00"]. A day that is missing is closed."""
     closed_days: tuple[date, ...] = ()
     horizon_days: int = Field(default=180, ge=1, le=3650)
@@ -142,7 +156,7 @@ class CalendarSettings(_Part):
 class Webhook(_Part):
     """A tool behind an HTTP address."""
 
-    name: str = Field(pattern=r"^[a-zA-Z0-9_]{1,64}$")
+    name: Annotated[str, AfterValidator(_new_name)] = Field(pattern=r"^[a-zA-Z0-9_]{1,64}$")
     description: str = Field(min_length=1)
     parameters: Annotated[dict[str, Any], AfterValidator(_schema)] = Field(default_factory=lambda: {"type": "object"})
     """JSON Schema (2020-12) of the arguments."""
@@ -235,6 +249,13 @@ class AgentDefinition(_Part):
     def calendar_name(self) -> str:
         """The calendar's file name without ending."""
         return self.calendar.name or self.name
+
+    @property
+    def secret_variables(self) -> tuple[str, ...]:
+        """The environment variables that it names."""
+        named = [webhook.secret_variable for webhook in self.tool]
+        named += [self.ended.secret_variable] if self.ended else []
+        return tuple(dict.fromkeys(name for name in named if name))
 
     def expected_answer(self, sentence: str) -> str | None:
         """The kind of answer that `sentence` of the agent asks for: the first expectation that matches."""

@@ -1,6 +1,7 @@
 """All agents of a process, from a directory of TOML files, and which of them answers a number."""
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -58,8 +59,9 @@ def normal(number: str) -> str:
     return number.strip().lower()
 
 
-def load_agents(directory: Path) -> Directory:
-    """Read every `*.toml` of `directory`. Raises DefinitionError with a line for each mistake in any file."""
+def load_agents(directory: Path, environ: Mapping[str, str] = os.environ) -> Directory:
+    """Read every `*.toml` of `directory`. Raises DefinitionError with a line for each mistake in any file, a variable
+    for a secret that is not set among them."""
     files = sorted(directory.glob("*.toml"))
     if not files:
         raise DefinitionError(f"{directory}: no agent files (*.toml) there")
@@ -73,6 +75,8 @@ def load_agents(directory: Path) -> Directory:
             continue
         if agent.name in agents:
             problems.append(f"{file}: name: another file already describes {agent.name}")
+        unset = [variable for variable in agent.secret_variables if not environ.get(variable)]
+        problems += [f"{file}: secret_variable: the environment variable {name} is not set" for name in unset]
         agents[agent.name] = agent
     if problems:
         raise DefinitionError("\n".join(problems))

@@ -92,7 +92,7 @@ class EndOfCall:
                 self._waiting.task_done()
 
     async def _deliver(self, webhook: EndWebhook, call_id: str) -> str:
-        """What became of it: delivered, refused, failed, or gone (the record was deleted meanwhile)."""
+        """What became of it: delivered, failed, or gone (the record was deleted meanwhile)."""
         record = await self._store.call(call_id)
         if record is None:
             return "gone"
@@ -129,4 +129,5 @@ class EndOfCall:
 
 def _pause(attempt: int) -> float:
     """Seconds before the next attempt: doubling, with some chance in it so that retries do not come in step."""
-    return min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25)
+    doubled: float = FIRST_WAIT * 2 ** (attempt - 1)
+    return min(LONGEST_WAIT, doubled) * random.uniform(0.75, 1.25)

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from agent.errors import StartError
 from agent.http.attempts import Attempts
@@ -72,7 +73,7 @@ async def serve_http(settings: HttpSettings, switchboard: Switchboard, store: St
         await runner.cleanup()
 
 
-def _doorkeeper(token: str) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def _doorkeeper(token: str) -> Middleware:
     attempts = Attempts()
 
     @web.middleware
