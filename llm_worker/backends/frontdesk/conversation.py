@@ -1,0 +1,98 @@
+"""From the messages of a call to the next reply. The state is derived anew each time by replaying the call: nothing
+is kept between answers, so a conversation can go on with any worker."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from llm_worker.backends.frontdesk import policy, results
+from llm_worker.backends.frontdesk.state import Asked, Reply, State
+from llm_worker.backends.frontdesk.tasks import Desk, close, no_person, tell
+from llm_worker.messages import Message, Role, ToolCall
+
+
+def respond(desk: Desk, messages: Sequence[Message]) -> Reply:
+    """What to say and to ask for now."""
+    state, waiting, calls = _replay(desk, messages)
+    return _answer(desk, state, waiting, calls)[1]
+
+
+def _replay(desk: Desk, messages: Sequence[Message]) -> tuple[State, list[Message], dict[str, ToolCall]]:
+    """The state after the last answer, what has come in since, and all calls by id."""
+    state = State()
+    waiting: list[Message] = []
+    calls: dict[str, ToolCall] = {}
+    begun = False
+    for message in messages:
+        if message.role is Role.SYSTEM and not begun:
+            continue  # the prompt
+        begun = True
+        if message.role is not Role.ASSISTANT:
+            waiting.append(message)
+            continue
+        if waiting:
+            after, reply = _answer(desk, state, waiting, calls)
+            if _is_ours(message, reply):
+                state, waiting = _said(state, after, reply, message), []
+        elif message.text:
+            state = replace(state, last=message.text)  # a greeting, or a phrase that the agent had ready
+        calls |= {call.id: call for call in message.tool_calls}
+    return state, waiting, calls
+
+
+def _is_ours(message: Message, reply: Reply) -> bool:
+    """Whether the message is (the beginning of) the reply, and not something that was put in beside it."""
+    return bool(message.tool_calls) or reply.text.startswith(message.text.rstrip())
+
+
+def _said(before: State, after: State, reply: Reply, message: Message) -> State:
+    """The state once the reply, or as much of it as the message holds, was said."""
+    if reply.calls and not message.tool_calls:
+        # It was stopped before it asked for anything: what was about to be done has not been.
+        after = replace(after, asked=before.asked, task=before.task or after.task)
+    kept = message.text.rstrip()
+    sentences = re.split(r"(?<=[.?!])\s+", reply.text)
+    needed = len(" ".join(sentences[:-1]))
+    return replace(after, heard=len(kept) >= needed and bool(kept or not reply.text), last=reply.text or after.last)
+
+
+def _answer(desk: Desk, state: State, waiting: Sequence[Message], calls: dict[str, ToolCall]) -> tuple[State, Reply]:
+    """The reply to everything that has come in: results first, then words, then hints of the agent."""
+    texts: list[str] = []
+    asked_for: Reply = Reply()
+    for message in waiting:
+        if message.role is Role.TOOL and message.tool_call_id in calls:
+            state, asked_for = results.answer(desk, state, calls[message.tool_call_id], message.text)
+            texts.append(asked_for.text)
+    words = " ".join(message.text for message in waiting if message.role is Role.USER).strip()
+    hints = [message.text for message in waiting if message.role is Role.SYSTEM]
+    if words and not (texts and _is_filler(words)):
+        state, asked_for = policy.hear_out(desk, state, words)
+        texts.append(asked_for.text)
+    elif hints and not texts:
+        state, asked_for = _hinted(desk, state, hints[-1])
+        texts.append(asked_for.text)
+    elif not waiting:
+        state, asked_for = tell(state, f"Hello, {desk.practice.name}. How can I help you?", Asked.NOTHING)
+        texts.append(asked_for.text)
+    elif not texts:
+        state, asked_for = policy.not_understood(desk, state)
+        texts.append(asked_for.text)
+    return state, Reply(" ".join(text for text in texts if text), asked_for.calls)
+
+
+def _is_filler(words: str) -> bool:
+    """Words said while a tool was at work that ask for nothing."""
+    return bool(re.fullmatch(r"(?i)[\W\d]*(?:(?:ok|okay|thanks|thank you|sure|yes|yeah|great|hello|mm+|um+|uh+)\W*)+", words))
+
+
+def _hinted(desk: Desk, state: State, hint: str) -> tuple[State, Reply]:
+    """What the agent tells in a system message in the middle of a call."""
+    hint = hint.lower()
+    if re.search(r"\btime (?:is over|is up|limit)|\bmaximum\b|\bend the call\b|\bsay goodbye\b", hint):
+        return close(desk, state)
+    if re.search(r"\btransfer\b.*\bfail|\bnobody answered\b|\bcould not be reached\b", hint):
+        return no_person(desk, state, "I'm sorry, I can't reach anybody right now.")
+    if re.search(r"\bgreet\b|\bgreeting\b", hint):
+        return tell(state, f"Hello, {desk.practice.name}. How can I help you?", Asked.NOTHING)
+    return policy.silent(desk, state)
