@@ -1,5 +1,7 @@
 """Sound inside the agent: mono signed 16 bit samples at the leg's rate, in frames of 20 ms."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,4 +25,4 @@ def level_dbfs(samples: Samples) -> float:
     if not len(samples):
         return -96.0
     power = float(np.mean(np.square(samples, dtype=np.float64)))
-    return max(-96.0, 10 * np.log10(power / 32768.0**2 + 1e-12))
+    return max(-96.0, 10 * math.log10(power / 32768.0**2 + 1e-12))

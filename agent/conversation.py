@@ -243,8 +243,8 @@ class Conversation:
         self._around.turn_log.write(
             outcome,
             caller=answer.text,
-            sent=" ".join(t for t in texts[0] if t),
-            heard=" ".join(t for t in texts[1] if t),
+            sent=joined(texts[0]),
+            heard=joined(texts[1]),
             marks=answer.marks,
             words=answer.words,
         )
@@ -265,3 +265,8 @@ class Conversation:
             self._said = self._own.write(utterance, utterance.kind.value, [])
             self._own.ended(utterance)
         self.tell(moves.AgentEnded())
+
+
+def joined(texts: list[str]) -> str:
+    """The texts of an answer's generations as one."""
+    return " ".join(stripped for text in texts if (stripped := text.strip()))
