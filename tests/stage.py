@@ -424,7 +424,7 @@ class Stage:
     async def until(self, condition: Callable[[], object], limit: float = 30.0) -> float:
         """Wait until something is so; fails after `limit` seconds."""
         async with asyncio.timeout(limit):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - virtual time, any condition
                 await asyncio.sleep(0.01)
         return self.now
 

@@ -339,10 +339,7 @@ def test_a_transfer_and_the_way_back(answer: str | None, end: str) -> None:
         stage.leg.far.transfer_answer = answer
         await stage.say(1.0)
         await stage.until(stage.speaking)
-        await stage.quiet()
-        if answer:
-            await stage.until(stage.speaking)
-            await stage.quiet()
+        await stage.quiet(0.5)
 
     stage = act(
         scene, transfer, heard=["a person, please."], tools=StageTools({"transfer_call": ("write", transfer_call)})
