@@ -16,8 +16,6 @@ from services.telemetry import call_id as current_call
 
 log = logging.getLogger(__name__)
 
-OPEN_SECONDS = 1.0
-"""What a worker may take from the request to `opened`."""
 BARREN_STREAMS = 3
 """So many streams in a row that end at once without a result are taken for a fault that another try does not mend."""
 BRIEF_SECONDS = 2.0
@@ -112,6 +110,7 @@ class Failover(Generic[Q, R, E]):
         self._terms = terms
         self._conversation = conversation
         self._stream: Stream[Q, R] | None = None
+        self._opened = False
         self._barren = 0
         self._last_error: ServiceError = Unavailable(f"{workers.service}: no answer")
         self._alarm: asyncio.TimerHandle | None = None
@@ -123,8 +122,9 @@ class Failover(Generic[Q, R, E]):
 
     def restart(self) -> None:
         """Bring the worker to the present state by opening the conversation anew."""
-        if self._stream is not None:
-            self._stream.abandon(_Restart("opened anew"))
+        if (stream := self._stream) is not None:
+            self._detach()
+            stream.abandon(_Restart("opened anew"))
 
     async def run(self, call_id: str) -> None:
         """Serve the conversation until it is complete or fails for good, or the task is cancelled."""
@@ -153,24 +153,30 @@ class Failover(Generic[Q, R, E]):
             try:
                 for message in self._conversation.opening():
                     stream.send(message)
-                self._stream = stream
+                self._stream, self._opened = stream, False
                 await self._await_opened(stream, attempt)
                 while (response := await stream.read()) is not None:
                     await self._handle(response, attempt)
             finally:  # before the stream is closed, which takes a moment
-                self._stream = None
-                self._conversation.lost(attempt.opened_at is not None)
+                self._detach()
         raise Unavailable(f"{attempt.target.name} ended the stream early")
 
+    def _detach(self) -> None:
+        """From now on nothing is sent, and the conversation knows it."""
+        if self._stream is not None:
+            self._stream = None
+            self._conversation.lost(self._opened)
+
     async def _await_opened(self, stream: Stream[Q, R], attempt: _Attempt) -> None:
+        patience = self._workers.patience(attempt.target)
         try:
-            async with asyncio.timeout(OPEN_SECONDS):
+            async with asyncio.timeout(patience):
                 response = await stream.read()
         except TimeoutError:
-            raise Unavailable(f"{attempt.target.name} did not open a stream within {OPEN_SECONDS:g} s") from None
+            raise Unavailable(f"{attempt.target.name} did not open a stream within {patience:g} s") from None
         if response is None or not isinstance(self._terms.decode(response), Opened):
             raise InternalError("the worker's first response is not `opened`")
-        attempt.opened_at = _now()
+        attempt.opened_at, self._opened = _now(), True
         self._workers.opened(attempt.target)
         self._calm()
         self._conversation.opened()

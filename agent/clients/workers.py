@@ -14,6 +14,8 @@ SPEECH_TO_TEXT = "trunkline.speech_to_text.v1.SpeechToText"
 LANGUAGE_MODEL = "trunkline.language_model.v1.LanguageModel"
 TEXT_TO_SPEECH = "trunkline.text_to_speech.v1.TextToSpeech"
 
+OPEN_SECONDS = 1.0
+"""What a worker may take from the request to `opened`."""
 HEALTH_SECONDS = 1.0
 """What a health check may take."""
 
@@ -43,6 +45,11 @@ class Workers:
         while isinstance(choice := self._rotation.choose(_now()), float):  # noqa: ASYNC110 - it is time that passes
             await asyncio.sleep(choice)
         return self._targets[choice]
+
+    def patience(self, target: Target) -> float:
+        """Seconds that `target` may take to open a stream: less when another could take it."""
+        others = [name for name in self._targets if name != target.name and self._rotation.healthy(name, _now())]
+        return OPEN_SECONDS / 2 if others else OPEN_SECONDS
 
     async def another(self, than: Target) -> bool:
         """Whether some other worker serves; asked now."""
