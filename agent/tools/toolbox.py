@@ -80,6 +80,7 @@ class Toolbox:
             return error_result("invalid_arguments", f"longer than {LONGEST_ARGUMENTS} characters")
         try:
             arguments = json.loads(arguments_json or "{}")
+            json.dumps(arguments, ensure_ascii=False).encode()  # half a surrogate pair can be stored nowhere
         except (ValueError, RecursionError) as problem:
             return error_result("invalid_arguments", f"not JSON: {problem}")
         if mistake := next(self._validators[name].iter_errors(arguments), None):

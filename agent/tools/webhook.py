@@ -57,7 +57,7 @@ async def _limited(response: aiohttp.ClientResponse) -> bytes | None:
 def _read(status: int, text: bytes) -> ToolResult:
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not 200 <= status < 300:
         more = {"answer": answer} if isinstance(answer, dict) and 400 <= status < 500 else {}

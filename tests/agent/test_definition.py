@@ -30,7 +30,7 @@ def test_the_front_desk_of_the_repository_is_valid() -> None:
     assert desk.calendar.slot_minutes == 30
     assert {
         day: [f"{a:%H:%M}-{b:%H:%M}" for a, b in spans] for day, spans in desk.calendar.open.items()
-    } == dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), ["08:00-17:00"])
+    } == {day: ["08:00-17:00"] for day in ("monday", "tuesday", "wednesday", "thursday", "friday")}
     assert desk.expected_answer("And what is your full name, please?") == "name"
     assert desk.expected_answer("Which day would suit you?") == "date"
     assert desk.expected_answer("What number can we call you back on?") == "number"
@@ -171,7 +171,7 @@ def test_a_directory_without_agents_is_a_mistake(tmp_path: Path) -> None:
 
 def test_a_secret_that_is_not_in_the_environment_is_told_at_start(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(LEAST + "[ended]\nurl = 'http://x'\nsecret_variable = 'END_KEY'\n")
-    with pytest.raises(DefinitionError, match="a.toml: secret_variable: the environment variable END_KEY is not set"):
+    with pytest.raises(DefinitionError, match=r"a\.toml: secret_variable: the environment variable END_KEY is not set"):
         load_agents(tmp_path, {})
     assert load_agents(tmp_path, {"END_KEY": "k"}).agents["a"].secret_variables == ("END_KEY",)
 
