@@ -14,10 +14,10 @@ from services.server import Drain, Service, run
 def build(settings: LlmSettings) -> Backend:
     """The backend that the settings choose."""
     if settings.backend == "openai":
-        from llm_worker.backends.openai_server import OpenAIServer  # noqa: PLC0415 - half a second that others save
+        from llm_worker.backends.openai_server import OpenAIServer
 
         return OpenAIServer(settings)
-    from llm_worker.backends.scripted import FrontDesk  # noqa: PLC0415
+    from llm_worker.backends.scripted import FrontDesk
 
     return FrontDesk(settings.scripted_delay_seconds, settings.scripted_words_per_second)
 
@@ -49,9 +49,9 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = LlmSettings.read_or_exit()
     if arguments.command == "chat":
-        from llm_worker.chat import run_chat  # noqa: PLC0415 - not needed to serve
+        from llm_worker.chat import run_chat
 
-        run_chat(settings, build(settings), arguments.now, arguments.ask_tools)
+        run_chat(settings, build, arguments.now, arguments.ask_tools)
     else:
         run(settings, partial(service, settings))
 

@@ -1,4 +1,4 @@
-"""What a conversation may hold: sizes, characters, tools, sampling. Each check raises InvalidRequest naming the field."""
+"""What a conversation may hold: sizes, characters, tools, sampling. Checks raise InvalidRequest naming the field."""
 
 import json
 import math

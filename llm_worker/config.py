@@ -1,11 +1,16 @@
 """Settings of the language model worker."""
 
-from typing import ClassVar, Literal
+import json
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, Json, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from llm_worker.checks import Limits
 from services.settings import ServiceSettings
+
+
+def _json(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
 
 
 class LlmSettings(ServiceSettings):
@@ -29,12 +34,12 @@ class LlmSettings(ServiceSettings):
     idle_seconds: float = Field(900.0, gt=0, description="A conversation without operations for this long is ended.")
 
     url: str = Field("http://127.0.0.1:8000/v1", description="openai: address of the server, with its /v1.")
-    api_key: SecretStr = Field(SecretStr(""), description="openai: key for the server; empty sends none.")
+    api_key: SecretStr = Field(SecretStr(""), description="openai: key for the server; empty where it wants none.")
     model: str = Field("", description="openai: name of the model; empty takes the first that the server lists.")
     temperature: float | None = Field(None, ge=0, le=2, description="openai: where the client says none.")
     max_tokens: int = Field(600, ge=1, description="openai: longest answer where the client says none.")
-    extra_body: Json[dict[str, object]] = Field(
-        "{}", description='openai: JSON merged into each request, e.g. {"reasoning_effort": "none"}.'
+    extra_body: Annotated[dict[str, Any], BeforeValidator(_json)] = Field(
+        {}, description='openai: JSON merged into each request, e.g. {"reasoning_effort": "none"}.'
     )
     context_limit: int = Field(0, ge=0, description="openai: longest context in tokens; 0: not known.")
     connect_seconds: float = Field(2.0, gt=0, description="openai: time to connect.")

@@ -1,4 +1,4 @@
-"""What goes to and fro on a stream, as values: operations from the client, events to it. `wire` makes them protobuf."""
+"""What goes to and fro on a stream, as values: operations come from the client, events go to it."""
 
 from dataclasses import dataclass
 

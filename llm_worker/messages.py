@@ -101,7 +101,9 @@ def paired(messages: Sequence[Message]) -> list[Message]:
     results = {message.tool_call_id: message for message in messages if message.role is Role.TOOL}
     ordered: list[Message] = []
     for message in messages:
-        if message.role is Role.TOOL or (message.role is Role.ASSISTANT and not message.text and not message.tool_calls):
+        if message.role is Role.TOOL or (
+            message.role is Role.ASSISTANT and not message.text and not message.tool_calls
+        ):
             continue
         ordered.append(message)
         for call in message.tool_calls:

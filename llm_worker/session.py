@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from llm_worker.backends import Backend, Call, Delta, Finished, Reason, Step, Usage
+from llm_worker.checks import Limits
 from llm_worker.exchange import (
     Append,
     Asked,
@@ -26,7 +27,7 @@ from llm_worker.exchange import (
 )
 from llm_worker.messages import Prompt
 from llm_worker.metrics import FIRST_TOKEN, QUEUE, TOKEN
-from llm_worker.request import Conversation, Limits, Opening
+from llm_worker.request import Conversation, Opening
 from services.errors import InternalError, InvalidRequest
 
 

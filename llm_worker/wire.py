@@ -126,10 +126,11 @@ def _message(field: str, message: pb.Message) -> Message:
     )
 
 
-def _role(field: str, role: pb.Role) -> Role:
-    if role not in _ROLES:
+def _role(field: str, role: pb.Role.ValueType) -> Role:
+    known = _ROLES.get(role)
+    if known is None:
         raise InvalidRequest(field, "ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT or ROLE_TOOL is needed")
-    return _ROLES[role]
+    return known
 
 
 def _sampling(field: str, sampling: pb.Sampling) -> Sampling:

@@ -83,7 +83,9 @@ def _answer(desk: Desk, state: State, waiting: Sequence[Message], calls: dict[st
 
 def _is_filler(words: str) -> bool:
     """Words said while a tool was at work that ask for nothing."""
-    return bool(re.fullmatch(r"(?i)[\W\d]*(?:(?:ok|okay|thanks|thank you|sure|yes|yeah|great|hello|mm+|um+|uh+)\W*)+", words))
+    return bool(
+        re.fullmatch(r"(?i)[\W\d]*(?:(?:ok|okay|thanks|thank you|sure|yes|yeah|great|hello|mm+|um+|uh+)\W*)+", words)
+    )
 
 
 def _hinted(desk: Desk, state: State, hint: str) -> tuple[State, Reply]:

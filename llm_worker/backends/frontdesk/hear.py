@@ -4,17 +4,8 @@ of the recogniser mended."""
 import re
 from difflib import get_close_matches
 
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
-_UNITS += "seventeen eighteen nineteen".split()
-_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50}
-_ORDINALS = dict(
-    zip(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
-        "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth".split(),
-        [*range(1, 21), 30],
-        strict=True,
-    )
-)
+from llm_worker.backends.frontdesk.words import KEYWORDS, ORDINALS, TENS, UNITS
+
 _FILLERS = re.compile(r"\b(?:u+h+m*|u+m+|e+r+m*|h+m+|ah+|like,|you know,?|i mean,?(?= (?:uh|um)))(?=\W|$),?", re.I)
 _MISHEARD = (
     (r"\bchoose ?days?\b|\btues day\b|\bto the day\b|\btwos day\b", "tuesday"),
@@ -34,10 +25,6 @@ _MISHEARD = (
     (r"\ba\.? ?m\b\.?", "am"),
     (r"\bp\.? ?m\b\.?", "pm"),
 )
-_KEYWORDS = (
-    "monday tuesday wednesday thursday friday saturday sunday tomorrow appointment reschedule cancel address "
-    "january february november december october september thirty fifteen"
-).split()
 _WORD = re.compile(r"[a-z']+|\d+(?::\d\d)?(?:st|nd|rd|th)?|[,.?!;]")
 
 
@@ -72,9 +59,9 @@ def digits(spoken: str) -> str:
 
 
 def _mended(token: str) -> str:
-    if len(token) < 6 or token in _KEYWORDS or token in _TENS or token in _ORDINALS or token in _UNITS:
+    if len(token) < 6 or token in KEYWORDS or token in TENS or token in ORDINALS or token in UNITS:
         return token
-    near = get_close_matches(token, _KEYWORDS, n=1, cutoff=0.86)
+    near = get_close_matches(token, KEYWORDS, n=1, cutoff=0.86)
     return near[0] if near else token
 
 
@@ -86,18 +73,18 @@ def _numbers(tokens: list[str]) -> list[str]:
         token = tokens[index]
         following = tokens[index + 1] if index + 1 < len(tokens) else ""
         index += 1
-        if token in _TENS and following in _UNITS[1:10]:
-            out.append(str(_TENS[token] + _UNITS.index(following)))
+        if token in TENS and following in UNITS[1:10]:
+            out.append(str(TENS[token] + UNITS.index(following)))
             index += 1
-        elif token in _TENS and 1 <= _ORDINALS.get(following, 0) <= 9:
-            out.append(f"{_TENS[token] + _ORDINALS[following]}th")
+        elif token in TENS and 1 <= ORDINALS.get(following, 0) <= 9:
+            out.append(f"{TENS[token] + ORDINALS[following]}th")
             index += 1
-        elif token in _TENS:
-            out.append(str(_TENS[token]))
-        elif token in _UNITS:
-            out.append(str(_UNITS.index(token)))
-        elif token in _ORDINALS and token != "second":
-            out.append(f"{_ORDINALS[token]}th")
+        elif token in TENS:
+            out.append(str(TENS[token]))
+        elif token in UNITS:
+            out.append(str(UNITS.index(token)))
+        elif token in ORDINALS and token != "second":
+            out.append(f"{ORDINALS[token]}th")
         else:
             out.append(token)
     return out

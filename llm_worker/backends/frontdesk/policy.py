@@ -24,9 +24,9 @@ from llm_worker.backends.frontdesk.tasks import (
 )
 
 _BEGINS = {
-    Task.BOOK: "Sure, I can book that for you.",
-    Task.MOVE: "Sure, I can move that for you.",
-    Task.CANCEL: "I can cancel that for you.",
+    Task.BOOK: "Sure.",
+    Task.MOVE: "Sure.",
+    Task.CANCEL: "All right.",
     Task.MESSAGE: "Of course.",
 }
 _TASKS = {Intent.MESSAGE: Task.MESSAGE, Intent.MOVE: Task.MOVE, Intent.CANCEL: Task.CANCEL, Intent.BOOK: Task.BOOK}
@@ -63,7 +63,9 @@ def not_understood(desk: Desk, state: State) -> Step:
     if missed.misses >= 3:
         calm = replace(missed, misses=0)
         if "transfer_call" in desk.tools:
-            return transfer(desk, calm, "I'm sorry, I'm having trouble understanding. I'll put you through to a colleague.")
+            return transfer(
+                desk, calm, "I'm sorry, I'm having trouble understanding. I'll put you through to a colleague."
+            )
         return no_person(desk, calm, "I'm sorry, I'm having trouble understanding.")
     if state.asked is Asked.NOTHING and state.task is Task.NONE:
         help_ = "I can book, move or cancel an appointment, or answer a question about the practice."
@@ -106,7 +108,11 @@ def _dictation(desk: Desk, state: State, text: str, flat: str, wants: frozenset[
         case Asked.SAME_NUMBER | Asked.NUMBER if len(number := hear.digits(hear.words(text))) >= 5:
             return proceed(desk, replace(state, number=number))
         case Asked.SAME_NUMBER if verdict is not None:
-            return proceed(desk, state) if verdict else tell(state, question(replace(state, asked=Asked.NUMBER)), Asked.NUMBER)
+            return (
+                proceed(desk, state)
+                if verdict
+                else tell(state, question(replace(state, asked=Asked.NUMBER)), Asked.NUMBER)
+            )
         case Asked.NUMBER if "collect_digits" in desk.tools:
             calls = (("collect_digits", {"max_digits": 15, "terminator": "#"}),)
             return state, Reply("Please key in the number, and press the pound key at the end.", calls)
@@ -166,7 +172,7 @@ def _answered(desk: Desk, state: State, text: str, flat: str, wants: frozenset[I
     """The caller answers within a task."""
     heard = filled(desk, state, text, flat)
     if heard != state:
-        aside = _facts(desk, flat, wants) if state.asked is not Asked.NAME else ""
+        aside = "Thank you." if state.asked is Asked.NAME else _facts(desk, flat, wants)
         return proceed(desk, heard, aside)
     verdict = intents.verdict(flat)
     if state.asked is Asked.CONFIRM and verdict is not None and not wants & _ANSWERS.keys():

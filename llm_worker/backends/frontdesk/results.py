@@ -60,7 +60,11 @@ def _slots(desk: Desk, state: State, result: dict[str, Any], error: str) -> Step
     if state.after is not None and day is not None:
         return find_slots(replace(state, after=None))
     on = say.day(day) if day else "that day"
-    return tell(replace(state, day=None, offered=()), f"I'm sorry, I have nothing free on {on}. Which other day would suit you?", Asked.DAY)
+    return tell(
+        replace(state, day=None, offered=()),
+        f"I'm sorry, I have nothing free on {on}. Which other day would suit you?",
+        Asked.DAY,
+    )
 
 
 def _failed(desk: Desk, state: State, result: dict[str, Any], error: str) -> Step:

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from datetime import date, time
 
 from llm_worker.backends.frontdesk.practice import WEEKDAYS, Practice
-
-_MONTHS = "January February March April May June July August September October November December".split()
+from llm_worker.backends.frontdesk.words import MONTHS
 
 
 def day(value: date) -> str:
     """2026-12-01 is "Tuesday, December 1st"."""
     ending = "th" if 10 < value.day < 20 else {1: "st", 2: "nd", 3: "rd"}.get(value.day % 10, "th")
-    return f"{WEEKDAYS[value.weekday()].capitalize()}, {_MONTHS[value.month - 1]} {value.day}{ending}"
+    return f"{WEEKDAYS[value.weekday()].capitalize()}, {MONTHS[value.month - 1].capitalize()} {value.day}{ending}"
 
 
 def clock(value: time) -> str:

@@ -2,28 +2,33 @@
 
 import re
 from dataclasses import replace
+from datetime import time
 
-from llm_worker.backends.frontdesk import hear, intents, names, when
+from llm_worker.backends.frontdesk import intents, names, say, when
 from llm_worker.backends.frontdesk.practice import WEEKDAYS
 from llm_worker.backends.frontdesk.state import Asked, State, Task
 from llm_worker.backends.frontdesk.tasks import Desk
 
 _WRONG_DAY = re.compile(
     rf"\bnot (?:on |this |that |the |next )*(?:{'|'.join(WEEKDAYS)}|tomorrow|today|day|date|\d+th)\b"
-    r"|\b(?:other|another|different|new|wrong|change the) (?:day|date)\b|\b(?:day|date) is wrong\b|^(?:the )?(?:day|date)$"
+    r"|\b(?:other|another|different|new|wrong|change the) (?:day|date)\b"
+    r"|\b(?:day|date) is wrong\b|^(?:the )?(?:day|date)$"
 )
 _WRONG_TIME = re.compile(
     r"\b(?:other|another|different|later|earlier|new|wrong|change the) times?\b|\btime is wrong\b|^(?:the )?time$"
     r"|\b(?:something|bit|little) (?:later|earlier)\b|\bnot (?:at )?\d"
 )
 _WRONG_NAME = re.compile(r"\bname is wrong\b|\bwrong name\b|\bchange the name\b|^(?:the |my )?name$|\bnot my name\b")
-_REASON = re.compile(r"\b(?:because(?: of)?|it's about|it's for|about) (?:my |a |an |the )?([a-z' ]{3,60})|\bmy ([a-z]+ (?:hurts|aches|is sore))\b")
+_REASON = re.compile(
+    r"\b(?:because(?: of)?|it's about|it's for|about) (?:my |a |an |the )?([a-z' ]{3,60})"
+    r"|\bmy ([a-z]+ (?:hurts|aches|is sore))\b"
+)
 
 
 def filled(desk: Desk, state: State, text: str, flat: str) -> State:
     """The state after an utterance: `text` as the recogniser wrote it, `flat` its plain words."""
     state = _name(state, text, flat)
-    if state.task is Task.MESSAGE or state.asked in (Asked.NAME,) and state.task is Task.NONE:
+    if state.task is Task.MESSAGE or (state.asked in (Asked.NAME,) and state.task is Task.NONE):
         return state
     known = _times(desk, state, flat)
     return _reason(desk, known, flat)
@@ -47,7 +52,9 @@ def _better(known: str, said: str) -> str:
 
 
 def _mentions_time(flat: str) -> bool:
-    return bool(re.search(r"\d|\b(?:day|date|time|morning|afternoon|noon|tomorrow|today)\b|" + "|".join(WEEKDAYS), flat))
+    return bool(
+        re.search(r"\d|\b(?:day|date|time|morning|afternoon|noon|tomorrow|today)\b|" + "|".join(WEEKDAYS), flat)
+    )
 
 
 def _times(desk: Desk, state: State, flat: str) -> State:
@@ -77,11 +84,11 @@ def _times(desk: Desk, state: State, flat: str) -> State:
     )
 
 
-def _picked(state: State, flat: str):  # type: ignore[no-untyped-def]
+def _picked(state: State, flat: str) -> time | None:
     """One of the times that were offered, by its place or because any will do."""
     if not state.offered or state.asked is not Asked.TIME:
         return None
-    offered = _read_out(state)
+    offered = say.some(state.offered)
     if re.search(r"\b(?:1th|earliest|any|anything|whatever|whichever|don't mind|soonest|either)\b|\bfirst\b", flat):
         return offered[0]
     if re.search(r"\b(?:second|2th|middle)\b", flat) and len(offered) > 1:
@@ -93,12 +100,6 @@ def _picked(state: State, flat: str):  # type: ignore[no-untyped-def]
     return None
 
 
-def _read_out(state: State):  # type: ignore[no-untyped-def]
-    from llm_worker.backends.frontdesk import say
-
-    return say.some(state.offered)
-
-
 def _reason(desk: Desk, state: State, flat: str) -> State:
     if state.task is not Task.BOOK or state.reason or state.asked is Asked.NAME:
         return state
@@ -108,6 +109,3 @@ def _reason(desk: Desk, state: State, flat: str) -> State:
     if said := _REASON.search(flat):
         return replace(state, reason=(said[1] or said[2]).strip())
     return state
-
-
-__all__ = ["filled", "hear"]

@@ -73,7 +73,11 @@ def question(state: State) -> str:
     """The question that is open, in words."""
     match state.asked:
         case Asked.NAME:
-            return "What name is the appointment under?" if state.task in (Task.MOVE, Task.CANCEL) else "May I have your name, please?"
+            return (
+                "What name is the appointment under?"
+                if state.task in (Task.MOVE, Task.CANCEL)
+                else "May I have your name, please?"
+            )
         case Asked.DAY:
             return {
                 Task.MOVE: "Which day should I move it to?",
@@ -213,8 +217,8 @@ def _refuse(desk: Desk, state: State) -> Step | None:
         case "grid" if state.at is not None:
             minutes = state.at.hour * 60 + state.at.minute
             lower = datetime.combine(desk.now.date(), state.at) - timedelta(minutes=minutes % practice.slot_minutes)
-            near = (lower.time(), (lower + timedelta(minutes=practice.slot_minutes)).time())
-            near = tuple(at for at in near if at < practice.closes)
+            upper = lower + timedelta(minutes=practice.slot_minutes)
+            near = tuple(at for at in (lower.time(), upper.time()) if at < practice.closes)
             text = f"Appointments start every {practice.slot_minutes} minutes. Would {say.slots(near)} suit you?"
             return tell(replace(state, at=None, offered=near), text, Asked.TIME)
         case _:

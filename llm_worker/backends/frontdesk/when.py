@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 
 from llm_worker.backends.frontdesk.practice import WEEKDAYS
+from llm_worker.backends.frontdesk.words import MONTHS
 
-_MONTHS = "january february march april may june july august september october november december".split()
 _DAY = "|".join(WEEKDAYS)
-_MONTH = "|".join(_MONTHS)
+_MONTH = "|".join(MONTHS)
 _NTH = r"(\d{1,2})(?:st|nd|rd|th)?|(second)"
 _NOT = re.compile(r"\b(?:not|instead of|rather than|isn't|can't do|cannot do)(?: on| at| for| the| this| next| to)*$")
 
@@ -84,7 +84,9 @@ def split_move(spoken: str) -> tuple[str, str]:
     """A wish to move as two texts: where the appointment is, and where it shall go. Either can be empty."""
     if said := re.search(r"\bfrom (?P<old>.+?) (?:to|until|onto) (?P<new>.+)", spoken):
         return said["old"], said["new"]
-    for cut in re.finditer(rf"\b(?:to|until|onto|for)\b(?= (?:next |this |the )?(?:{_DAY}|{_MONTH}|tomorrow|today|\d))", spoken):
+    for cut in re.finditer(
+        rf"\b(?:to|until|onto|for)\b(?= (?:next |this |the )?(?:{_DAY}|{_MONTH}|tomorrow|today|\d))", spoken
+    ):
         old, new = spoken[: cut.start()], spoken[cut.end() :]
         if cut[0] != "for" or not re.search(r"appointment (?:is )?$", old):
             return old, new
@@ -122,7 +124,7 @@ def _meant(said: re.Match[str], today: date) -> date | None:
     if said["today"]:
         return today
     if month := said["month1"] or said["month2"]:
-        return _of_month(_number(said["nth1"] or said["nth2"]), _MONTHS.index(month) + 1, today)
+        return _of_month(_number(said["nth1"] or said["nth2"]), MONTHS.index(month) + 1, today)
     if nth := said["nth3"] or said["nth4"] or said["nth5"]:
         return _next_number(_number(nth), today)
     if count := said["count"]:
