@@ -5,12 +5,13 @@ It runs on speculation from the first short pause of the caller. What cannot be 
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agent.clients import Mind, Mouth, TextToSpeech
-from agent.clients.types import Done, GenerationLost, MindEvent, Role, TextDelta, ToolCall, ToolCallAsked, Word
+from agent.clients.types import Done, GenerationLost, MindEvent, TextDelta, ToolCall, ToolCallAsked, Word
 from agent.definition import AgentDefinition
+from agent.dialogue import Ids
+from agent.draft import Draft
 from agent.marks import Mark
 from agent.phrases import Phrase, Phraser
 from agent.playout import OWN_TEXT
@@ -40,7 +41,7 @@ class Generation:
 
 
 class Answer:
-    """Answers what the caller said in message `message`. Owned by one task, `run`; the call may `confirm` it."""
+    """Answers what the caller said. Owned by one task, `run`; the call may `confirm` it."""
 
     def __init__(
         self,
@@ -49,17 +50,17 @@ class Answer:
         voice: TextToSpeech,
         tooling: Tooling,
         utterance: Utterance,
-        new_id: Callable[[], int],
+        draft: Draft,
+        new_id: Ids,
         text: str,
     ) -> None:
         self.text = text
         self.utterance = utterance
         self.marks: dict[Mark, float] = {}
         self.generations: list[Generation] = []
-        self.message = new_id()
+        self.message: int | None = None
+        """The question in the history, provisional until confirmed; None before it stands there."""
         self.confirmed = asyncio.Event()
-        self.asked = False
-        """The question stands in the history, provisional until confirmed."""
         self.words: tuple[Word, ...] = ()
         """Of the question, with times; known once it is confirmed."""
         self.hang_up = False
@@ -68,6 +69,7 @@ class Answer:
         self._mind = mind
         self._voice = voice
         self._tooling = tooling
+        self._draft = draft
         self._new_id = new_id
         self._phrases: list[tuple[int, Phrase]] = []  # by phrase id: which text it is a slice of, and where
         self._loop = asyncio.get_running_loop()
@@ -75,7 +77,7 @@ class Answer:
     def confirm(self) -> None:
         """The caller has finished: nothing is taken back any more."""
         self.confirmed.set()
-        if self.asked:
+        if self.message is not None:
             self._mind.commit(self.message)
 
     def receive(self, event: MindEvent, generation_id: int) -> None:
@@ -87,8 +89,9 @@ class Answer:
     async def run(self) -> None:
         """Until all sound of the answer has been pushed. Raises ServiceError when a worker cannot be had."""
         await self._tooling.settled()
-        self._mind.append(self.message, Role.USER, self.text, provisional=not self.confirmed.is_set())
-        self.asked = True
+        self.message = self._draft.settle(self.text)
+        if self.confirmed.is_set():
+            self._mind.commit(self.message)
         definition = self._definition
         async with (
             self._voice.open(

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent import metrics, moves
+from agent import metrics
 from agent.around import Around
 from agent.clients import LanguageModel, SpeechToText, TextToSpeech
 from agent.clients.types import EarBack, EarEvent, EarLost, Partial, Transcript
@@ -177,7 +177,7 @@ class Call:
         async for event in events:
             match event:
                 case Partial(stable, rest):
-                    conversation.tell(moves.Partial(f"{stable} {rest}".strip()))
+                    conversation.partly_heard(stable, rest)
                 case Transcript():
                     conversation.heard(event)
                 case EarLost(detail):

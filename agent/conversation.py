@@ -10,6 +10,7 @@ from agent.around import Around
 from agent.clients.types import GenerationLost, MindEvent, MindLost, Prefilled, Transcript, Truncated
 from agent.consent import agrees, refuses
 from agent.dialogue import expecting
+from agent.draft import Draft
 from agent.hearing import Hearing
 from agent.listening.endpoint import required_silence
 from agent.listening.lexical import verdict
@@ -18,7 +19,7 @@ from agent.ownwords import OwnWords, leave
 from agent.playout import Cut
 from agent.speaker import Kind, Speaker, Utterance
 from agent.telephony.leg import EndReason
-from agent.turns import Policy, Turns
+from agent.turns import Floor, Policy, Turns
 from services.errors import ServiceError
 from services.telemetry import spoken
 
@@ -40,6 +41,7 @@ class Conversation:
         self._answer: Answer | None = None
         self._task: asyncio.Task[None] | None = None
         self._own = OwnWords(around, self.speaker, self.tell)
+        self._draft = Draft(around.mind, around.new_id)
         self._failed = False  # the answer under way cannot go on
         self._said = around.definition.greeting  # the agent's last words: what the caller answers to
         self._transcribed = 0.0  # when the last transcript came
@@ -60,8 +62,17 @@ class Conversation:
         if transcript.superseded:
             return
         self._transcribed = self._loop.time()
+        if not transcript.text:
+            self._draft.drop()
         self.hearing.words = transcript.words or self.hearing.words
         self.tell(moves.Heard(transcript.request_id, transcript.text))
+
+    def partly_heard(self, stable: str, rest: str) -> None:
+        """Words so far; `stable` ones go to the language model at once."""
+        listening = self.turns.floor is Floor.LISTENING and self._answer is None and not self._consent_pending
+        if listening and stable and self._around.tooling.idle:
+            self._draft.grow(stable)
+        self.tell(moves.Partial(f"{stable} {rest}".strip()))
 
     async def follow(self, events: AsyncIterator[MindEvent]) -> None:
         """Hand the language model's events to the answer that they belong to."""
@@ -152,7 +163,7 @@ class Conversation:
         self._failed = False
         utterance = self.speaker.utterance(Kind.ANSWER)
         self._answer = Answer(
-            around.definition, around.mind, around.tts, around.tooling, utterance, around.new_id, text
+            around.definition, around.mind, around.tts, around.tooling, utterance, self._draft, around.new_id, text
         )
         if not self._consent_pending:
             self._task = around.group.create_task(self._run(self._answer))
@@ -172,7 +183,7 @@ class Conversation:
         answer, self._answer = self._answer, None
         if self._task is not None:
             self._task.cancel()
-        if answer is not None and answer.asked:
+        if answer is not None and answer.message is not None:
             self._around.mind.retract(answer.message)
 
     def _confirm(self, stopped: float) -> None:

@@ -48,6 +48,11 @@ class Tooling:
         self.mask_digits = False
         """What the caller presses now must not be kept."""
 
+    @property
+    def idle(self) -> bool:
+        """No write is under way."""
+        return not self._writes
+
     async def settled(self) -> None:
         """Return once no write is under way, so that its result stands in the history before the next question."""
         if self._writes:

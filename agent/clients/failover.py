@@ -176,6 +176,7 @@ class Failover(Generic[Q, R, E]):
             raise Unavailable(f"{attempt.target.name} did not open a stream within {patience:g} s") from None
         if response is None or not isinstance(self._terms.decode(response), Opened):
             raise InternalError("the worker's first response is not `opened`")
+        stream.accepted()
         attempt.opened_at, self._opened = _now(), True
         self._workers.opened(attempt.target)
         self._calm()

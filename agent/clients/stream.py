@@ -24,6 +24,7 @@ class Stream(Generic[Q, R]):
     def __init__(self, call: "grpc.aio.StreamStreamCall[Q, R]") -> None:
         self._call = call
         self._outbox: asyncio.Queue[Q] = asyncio.Queue(OUTBOX)
+        self._accepted = asyncio.Event()
         self._abandoned: ServiceError | None = None
 
     def send(self, message: Q) -> None:
@@ -51,9 +52,16 @@ class Stream(Generic[Q, R]):
             raise
         return None if response is grpc.aio.EOF else response
 
+    def accepted(self) -> None:
+        """The worker has taken the first message; the others follow. A worker that refuses the first is not sent the
+        rest, and its reason cannot be masked: gRPC reports a write that fails as an INTERNAL error of its own."""
+        self._accepted.set()
+
     async def write(self) -> None:
         """Body of the task that empties the outbox; ends with the call."""
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # the reader is told, too
+            await self._call.write(await self._outbox.get())
+            await self._accepted.wait()
             while True:
                 await self._call.write(await self._outbox.get())
 

@@ -15,6 +15,8 @@ class ActivityRules:
     start_probability: float = 0.5
     sure_probability: float = 0.8
     """Two windows in a row like this are enough for a start; less sure ones need three."""
+    misses: int = 3
+    """So many unvoiced windows in a row end a run that has not become a start: a stop consonant is shorter."""
     stop_probability: float = 0.35
     above_floor: float = 3.0
     """A voiced window, and a voiced part of one, is this much louder than the noise floor..."""
@@ -70,8 +72,10 @@ class Activity:
     def __init__(self, rate: int, rules: ActivityRules | None = None) -> None:
         self._rules = rules or ActivityRules()
         self._pause = int(self._rules.pause_seconds * rate)
-        self._recent: deque[Window] = deque(maxlen=8)
+        self._part = rate // 125  # a quarter of a window
+        self._recent: deque[Window] = deque(maxlen=12)
         self._run: list[Window] = []
+        self._misses = 0
         self._last = 0
         self._background = Background()
         self.speaking = False
@@ -86,14 +90,14 @@ class Activity:
         """Take the next window; returns what it makes certain, if anything. `careful`, while the agent speaks and
         echo is to be feared, asks for a longer run of voiced windows before a start."""
         alone = self._background.quiet_moments is None
-        self._background.update(window)
+        if not window.echo:
+            self._background.update(window)
         if alone and self._background.quiet_moments is not None:
             self.speech_level = None  # it was that of the background
         voiced = self._voiced(window)
         self._track(window, voiced)
-        event = self._going_on(window, voiced) if self.speaking else self._beginning(window, voiced, careful)
         self._recent.append(window)
-        return event
+        return self._going_on(window, voiced) if self.speaking else self._beginning(window, voiced, careful)
 
     def _threshold(self) -> float:
         usual = -96.0 if self.speech_level is None else self.speech_level - self._rules.below_speech
@@ -118,13 +122,16 @@ class Activity:
         if voiced:
             known = level if self.speech_level is None else self.speech_level
             self.speech_level = known + (0.2 if level > known else 0.02) * (level - known)
-        elif window.probability < 0.2 or level < self.floor:
+        elif not window.echo and (window.probability < 0.2 or level < self.floor):
             self.floor += 0.1 * (level - self.floor)
 
     def _beginning(self, window: Window, voiced: bool, careful: bool) -> SpeechStarted | None:
         if not voiced:
-            self._run.clear()
+            self._misses += 1
+            if self._misses >= self._rules.misses or window.echo:
+                self._run.clear()
             return None
+        self._misses = 0
         self._run.append(window)
         sure = sum(w.probability >= self._rules.sure_probability for w in self._run[-2:]) == 2
         if len(self._run) < (4 if careful else 2 if sure else 3):
@@ -146,26 +153,22 @@ class Activity:
     def _onset(self) -> int:
         """The model needs a window or two to be sure: go back from its first voiced window while it is loud."""
         threshold = self._threshold()
-        windows = [*(w for w in self._recent if w.end < self._run[0].end), *self._run]
+        windows = list(self._recent)
+        while len(windows) > 1 and any(w.echo for w in windows[:-1]):
+            windows.pop(0)
         parts = [(w, part, level) for w in windows for part, level in enumerate(w.parts)]
-        size = self._part(windows)
-        sure = len(parts) - 4 * len(self._run)
+        sure = next(n for n, (w, _, _) in enumerate(parts) if w.end >= self._run[0].end)
         while sure < len(parts) - 1 and parts[sure][2] < threshold:
             sure += 1
         while sure > 0 and parts[sure - 1][2] >= threshold:
             sure -= 1
         window, part, _ = parts[sure]
-        return window.end - (4 - part) * size
+        return window.end - (4 - part) * self._part
 
     def _end_of_voice(self, window: Window) -> int:
         """End of the last part that is loud enough, so that the model's hangover does not count as voice."""
-        size = self._part([*self._recent, window])
         threshold = self._threshold()
         for part in (3, 2, 1, 0):
             if window.parts[part] >= threshold:
-                return window.end - (3 - part) * size
+                return window.end - (3 - part) * self._part
         return self._last
-
-    @staticmethod
-    def _part(windows: list[Window]) -> int:
-        return (windows[-1].end - windows[-2].end) // 4 if len(windows) > 1 else windows[-1].end // 4

@@ -5,7 +5,7 @@ import numpy as np
 from agent.audio import Samples, level_dbfs
 from agent.listening.activity import Activity
 from agent.listening.barge_in import Overtalk
-from agent.listening.echo import LONGEST_LAG, STRETCH, EchoJudge, echo_of
+from agent.listening.echo import LONGEST_LAG, STRETCH, EchoJudge
 from agent.listening.events import BargeIn, ListeningEvent, SpeechStarted, SpeechStopped, Window
 from agent.listening.history import History
 from agent.listening.onset import SECONDS as ONSET_SECONDS
@@ -96,7 +96,7 @@ class Ear:
         self._done += self._window
         over_agent = self._done - self._played_last < LONGEST_LAG * self.rate
         echo = over_agent and probability >= _WORTH_A_LOOK and self._is_echo()
-        window = Window(self._done, 0.0 if echo else probability, level, parts)
+        window = Window(self._done, probability, level, parts, echo)
         event = self._activity.update(window, careful=over_agent)
         self.memory.settle(probability, quiet=not self._activity.speaking)
         if event is not None:
@@ -109,7 +109,7 @@ class Ear:
             self._played.append(np.zeros(self._done - self._played.end, dtype=np.int16))
         caller = self._heard.between(self._done - stretch, self._done)
         played = self._played.between(self._done - stretch - lag, self._done)
-        return self._echo.is_echo(echo_of(caller, played, self.rate), self._done / self.rate)
+        return self._echo.is_echo(caller, played, self.rate, self._done / self.rate)
 
     def _follow(self, event: SpeechStarted | SpeechStopped | None, window: Window) -> None:
         """Is there speech over the agent, and does it interrupt?"""
@@ -120,7 +120,7 @@ class Ear:
         overtalk = self._overtalk
         if overtalk is None:
             return
-        overtalk.update(window, voiced=window.probability >= _WORTH_A_LOOK)
+        overtalk.update(window, voiced=window.probability >= _WORTH_A_LOOK and not window.echo)
         if self._done - self._played_last > _STILL_SPEAKING * self.rate:
             return
         if overtalk.wants_score:

@@ -32,9 +32,11 @@ class Echo:
     """Of the caller's power that the agent's voice explains, 0 to 1."""
     lag: float
     """Seconds; meaningless where the share is small."""
+    gain: float
+    """Power over that of what was played."""
 
 
-NO_ECHO = Echo(0.0, 0.0)
+NO_ECHO = Echo(0.0, 0.0, 0.0)
 
 
 def echo_of(caller: Samples, reference: Samples, rate: int) -> Echo:
@@ -51,7 +53,8 @@ def echo_of(caller: Samples, reference: Samples, rate: int) -> Echo:
         return NO_ECHO
     correlation = _correlate(x, r, lags + 1)
     best = int(np.argmax(np.where(played >= floor, np.square(correlation) / np.maximum(played, floor), 0.0)))
-    return Echo(_explained(x, r, best, energy), (lags - best) / _RATE)
+    share = _explained(x, r, best, energy)
+    return Echo(share, (lags - best) / _RATE, share * energy / float(played[best]))
 
 
 def _prepared(samples: Samples, rate: int) -> Floats:
@@ -85,21 +88,44 @@ def _explained(x: Floats, r: Floats, best: int, energy: float) -> float:
 
 
 class EchoJudge:
-    """Decides from one stretch after the other, and remembers where the echo was found: the path of a call keeps its
-    lag, while the lag at which two different voices happen to agree is another each time."""
+    """Decides from one stretch after the other, and remembers where echo was found and how loud.
+
+    The path of a call keeps its lag and its loss, while the lag at which two different voices happen to agree is
+    another each time. Once the path is known, a level that the path explains is echo without a correlation.
+    """
 
     _SURE, _KNOWN, _LEARN = 0.35, 0.15, 0.45
-    _SAME_LAG, _FORGET = 0.003, 30.0
+    _SAME_LAG = 0.003
+    _TRUSTED, _FORGET = 2.0, 30.0
+    _LOUDER = 4.0  # 6 dB: the caller is louder than the echo
+    _BLOCK = 0.032
+    _RINGS = 0.06
 
     def __init__(self) -> None:
         self._lag: float | None = None
+        self._gain = 0.0  # power of the echo over that of what was played
         self._seen = 0.0
 
-    def is_echo(self, echo: Echo, now: float) -> bool:
-        """Whether the stretch that ends at `now` (seconds) is the agent's voice and little else."""
+    def is_echo(self, caller: Samples, reference: Samples, rate: int, now: float) -> bool:
+        """Whether the end of `caller` is the agent's voice and little else; both as in `echo_of`, ending at `now`
+        (seconds, growing)."""
         if self._lag is not None and now - self._seen > self._FORGET:
             self._lag = None
+        explained = self._lag is not None and self._explains(caller, reference, rate, self._lag)
+        if explained and now - self._seen < self._TRUSTED:
+            return True
+        echo = echo_of(caller, reference, rate)
         known = self._lag is not None and abs(echo.lag - self._lag) <= self._SAME_LAG
         if echo.share >= self._LEARN:
+            self._gain = 0.7 * self._gain + 0.3 * echo.gain if known else echo.gain
             self._lag, self._seen = echo.lag, now
-        return echo.share >= (self._KNOWN if known else self._SURE)
+        return explained or echo.share >= (self._KNOWN if known else self._SURE)
+
+    def _explains(self, caller: Samples, reference: Samples, rate: int, lag: float) -> bool:
+        """Whether what was played a lag ago, a little before included for the room to ring, is loud enough."""
+        block = round(self._BLOCK * rate)
+        end = len(reference) - round(lag * rate)
+        played = reference[max(0, end - block - round(self._RINGS * rate)) : end].astype(np.float64)
+        blocks = played[len(played) % (block // 2) :].reshape(-1, block // 2)
+        heard = float(np.mean(np.square(caller[-block:], dtype=np.float64)))
+        return heard <= self._LOUDER * self._gain * float(np.square(blocks).mean(axis=1).max(initial=0.0))

@@ -15,6 +15,8 @@ class Window:
     """dBFS."""
     parts: tuple[float, float, float, float]
     """dBFS of each quarter (8 ms), oldest first."""
+    echo: bool = False
+    """It is the agent's own voice, come back."""
 
 
 @dataclass(frozen=True, slots=True)

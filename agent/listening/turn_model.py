@@ -77,5 +77,5 @@ class TurnModel:
 def _features(samples: Samples, rate: int) -> Floats:
     sound: Floats = samples.astype(np.float32) / 32768
     if rate != RATE:
-        sound = np.asarray(soxr.resample(sound, rate, RATE, quality="HQ"), dtype=np.float32)
+        sound = np.asarray(soxr.resample(sound, rate, RATE, quality="HQ")).astype(np.float32)
     return log_mel(sound)

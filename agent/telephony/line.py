@@ -136,12 +136,21 @@ class Line:
     def _send(self, frame: Samples) -> None:
         if self._encode is None:
             return
+        pcm = self._encode(frame).tobytes()
         try:
-            self._audio.write(self._encode(frame).tobytes())
-        except AudioNotActive:
-            return
+            self._audio.write(pcm)
         except AudioRestarted:
             self._stale = True
+            self._send_again(pcm)
+        except AudioNotActive:
+            return
+
+    def _send_again(self, pcm: bytes) -> None:
+        """The streams were new; the second write is bound to them."""
+        try:
+            self._audio.write(pcm)
+        except (AudioNotActive, AudioRestarted):
+            return
 
     def _info(self) -> AudioInfo | None:
         try:
