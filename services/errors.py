@@ -22,6 +22,9 @@ import grpc
 RETRY_AFTER = "retry-after-ms"
 """Trailing metadata of RESOURCE_EXHAUSTED."""
 
+BROKEN_WRITE = "Internal error from Core"
+"""How gRPC's asyncio client describes that a message could not be written; the server has no part in it."""
+
 log = logging.getLogger(__name__)
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -124,6 +127,8 @@ def from_rpc(error: grpc.aio.AioRpcError) -> ServiceError:
             return Busy(text, _retry_after(error))
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.DEADLINE_EXCEEDED | grpc.StatusCode.CANCELLED:
             return Unavailable(text)
+        case grpc.StatusCode.INTERNAL if text == BROKEN_WRITE:
+            return Unavailable("the connection broke while writing")
         case _:
             return InternalError(text)
 

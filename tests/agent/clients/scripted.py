@@ -66,6 +66,8 @@ class Base:
             await asyncio.sleep(self.faults.slow_open)
         if self.faults.on_open:
             raise self.faults.on_open
+        log.append(await anext(aiter(requests)))
+        await handler(log[0], out)
         tasks = [
             asyncio.create_task(self._read(requests, log, handler, out)),
             asyncio.create_task(self._watch_drain(out, draining)),
@@ -102,7 +104,7 @@ class Recogniser(Base, stt_grpc.SpeechToTextServicer):
     """Understands a checksum: "FIRST-THROUGH:SUM" of the sound since the last final transcript, gaps being zeros."""
 
     @translated
-    async def Recognize(self, requests: Any, context: Any) -> AsyncIterator[Any]:
+    async def Recognize(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         samples: dict[int, np.ndarray] = {}
         end = start = 0
         answers: set[asyncio.Task[None]] = set()
@@ -156,7 +158,7 @@ class Model(Base, llm_grpc.LanguageModelServicer):
     """The conversation of the stream that ended last."""
 
     @translated
-    async def Converse(self, requests: Any, context: Any) -> AsyncIterator[Any]:
+    async def Converse(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         talk = Talk()
         running: dict[int, asyncio.Task[None]] = {}
 
@@ -312,7 +314,7 @@ class Voice(Base, tts_grpc.TextToSpeechServicer):
     maker = 1
 
     @translated
-    async def Synthesize(self, requests: Any, context: Any) -> AsyncIterator[Any]:
+    async def Synthesize(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
         phrases: asyncio.Queue[Any] = asyncio.Queue()
         state: dict[str, Any] = {"skip": (-1, 0), "stop": False}
         speaking: list[asyncio.Task[None]] = []
@@ -369,7 +371,7 @@ class Voice(Base, tts_grpc.TextToSpeechServicer):
                 task.cancel()
 
     @translated
-    async def ListVoices(self, request: Any, context: Any) -> Any:
+    async def ListVoices(self, request: Any, context: Any) -> Any:  # noqa: N802
         if self.faults.on_open:
             raise self.faults.on_open
         return tts.ListVoicesResponse(voices=[tts.Voice(name="one", languages=["en"], description="counts")])
@@ -413,6 +415,13 @@ async def start(kind: str, port: int = 0, servicer: Any = None) -> Running:
     return Running(kind, servicer, server, port)
 
 
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait at most 10 s until `condition()` is true."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what happens elsewhere has no event
+            await asyncio.sleep(0.005)
+
+
 async def main(kind: str, port: str, pace: str) -> None:
     running = await start(kind, int(port))
     running.servicer.pace = float(pace)
@@ -424,4 +433,4 @@ async def main(kind: str, port: str, pace: str) -> None:
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:]))
 
-__all__ = ["KINDS", "Busy", "Model", "Recogniser", "Running", "Voice", "sound_of", "start"]
+__all__ = ["KINDS", "Busy", "Model", "Recogniser", "Running", "Voice", "sound_of", "start", "until"]

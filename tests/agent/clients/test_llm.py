@@ -23,7 +23,7 @@ from agent.clients.types import (
     Truncated,
 )
 from services.errors import InvalidRequest
-from tests.agent.clients.scripted import Running
+from tests.agent.clients.scripted import Running, until
 
 START = Opening(
     history=(Message(1, Role.SYSTEM, "Be brief."),),
@@ -31,12 +31,6 @@ START = Opening(
     sampling=Sampling(temperature=0.0, max_tokens=50),
     language="en",
 )
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -50,7 +44,7 @@ async def talking(workers: Any, *running: Any) -> Any:
 async def upto(events: Any, kind: type) -> list[Any]:
     """Events up to the first of `kind`."""
     seen = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         async for event in events:
             seen.append(event)
             if isinstance(event, kind):
@@ -125,6 +119,7 @@ async def test_speculation_taken_back(worker: Any, workers: Any) -> None:
         mind.retract(2)
         mind.append(4, Role.USER, "I would like", provisional=True)
         mind.generate(5)
+        await until(lambda: one.servicer.streams[0][-1].generate.generation_id == 5)
         one.servicer.faults.set(held=False)
         seen = await upto(events, Done)
         assert seen[-1] == Done(3, FinishReason.STOPPED)

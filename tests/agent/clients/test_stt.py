@@ -9,6 +9,7 @@ import pytest
 from agent.clients import SpeechToText
 from agent.clients.types import EarBack, EarLost, Partial, Transcript, TranscriptKind
 from services.errors import Busy, InternalError, InvalidRequest, Unavailable
+from tests.agent.clients.scripted import until
 
 FINAL, SPECULATIVE = TranscriptKind.FINAL, TranscriptKind.SPECULATIVE
 
@@ -28,17 +29,11 @@ def checksum(start: int, through: int, *spoken: tuple[int, int]) -> str:
 
 
 async def transcript(events: Any) -> Transcript:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         async for event in events:
             if isinstance(event, Transcript):
                 return event
     raise AssertionError("no transcript")
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_frames_are_batched_gaps_are_not_sent_and_words_come_back(worker: Any, workers: Any) -> None:
@@ -205,7 +200,7 @@ async def test_a_bug_in_the_worker_is_not_tried_for_ever(worker: Any, workers: A
     one = await worker("stt")
     one.servicer.faults.bug = True
     async with SpeechToText(workers(one)).open("c", 8000) as ear:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             with pytest.raises(InternalError):
                 await anext(ear.events())
     assert len(one.servicer.streams) == 3
@@ -221,10 +216,14 @@ async def test_leaving_cancels_the_stream(worker: Any, workers: Any) -> None:
 
 async def test_an_error_in_the_call_leaves_nothing_behind(worker: Any, workers: Any) -> None:
     one = await worker("stt")
-    with pytest.raises(RuntimeError, match="call"):
+
+    async def call() -> None:
         async with SpeechToText(workers(one)).open("c", 8000):
             await until(lambda: one.servicer.streams)
             raise RuntimeError("call")
+
+    with pytest.raises(RuntimeError, match="call"):
+        await call()
     await until(lambda: one.servicer.ended == 1)
 
 

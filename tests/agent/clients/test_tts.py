@@ -9,16 +9,10 @@ import pytest
 from agent.clients import TextToSpeech
 from agent.clients.types import Voice
 from services.errors import Busy, InternalError, NotFound, Unavailable
-from tests.agent.clients.scripted import sound_of
+from tests.agent.clients.scripted import sound_of, until
 
 PHRASES = {4: "Good morning.", 5: "How are you?", 9: "Well."}
 SEED = 77
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def speak(mouth: Any) -> None:
