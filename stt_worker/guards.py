@@ -15,6 +15,8 @@ TOKENS_PER_SECOND = 6
 SPARE_TOKENS = 12
 LOOPS = 6
 """A caller may say "no" five times."""
+SENTENCE_WORDS = 4
+"""So many words in a row are rarely said twice in a breath."""
 
 # Subtitles of films, which the model was trained on: nobody says these to a telephone.
 _SUBTITLES = re.compile(
@@ -22,6 +24,7 @@ _SUBTITLES = re.compile(
     r"see you in the next (video|one)"
 )
 _LOOP = re.compile(rf"(\D{{1,40}}?)\1{{{LOOPS - 1},}}", re.IGNORECASE)
+_TWICE = re.compile(rf"\b((?:[^\W\d][\w']* ){{{SENTENCE_WORDS},16}}?)\1")
 
 
 def token_cap(seconds: float) -> int:
@@ -33,6 +36,11 @@ def loops(text: str) -> bool:
     """Whether the text turns in circles: some letters, words or phrase six times in a row. Digits may repeat."""
     flat = f"{_flat(text)} "
     return any(any(c.isalpha() for c in match[1]) for match in _LOOP.finditer(flat))
+
+
+def runs_away(text: str, tokens: int, cap: int) -> bool:
+    """Whether the text may be longer than what was said: it was cut at the cap, loops, or says a sentence twice."""
+    return tokens >= cap or loops(text) or _TWICE.search(f"{_flat(text)} ") is not None
 
 
 def unrolled(text: str) -> str:

@@ -60,7 +60,10 @@ class WhisperEngine:
                 local_files_only=True,
             )
         except (RuntimeError, ValueError, OSError) as error:
-            raise ModelError(f"cannot load the model in {directory} on {device} with {compute}: {error}") from None
+            raise ModelError(
+                f"cannot load the model in {directory} on {device} with {compute}: {error}. "
+                "Set TRUNKLINE_STT_DEVICE or TRUNKLINE_STT_COMPUTE_TYPE to what this machine can do."
+            ) from None
         self._model: Any = self._whisper.model
         self._default_language = settings.language or "en"
         self._name = f"whisper {settings.model or 'tiny.en'} {device} {compute}"
@@ -99,19 +102,17 @@ class WhisperEngine:
         return Tokenizer(self._whisper.hf_tokenizer, self._model.is_multilingual, task="transcribe", language=code)
 
     def _write(self, encoded: Any, tokenizer: Tokenizer, hints: Sequence[str], seconds: float) -> _Written:
-        """Decode; text that turns in circles is decoded once more with repetition forbidden, then cut."""
-        written = self._generate(encoded, tokenizer, hints, seconds)
-        if guards.loops(written.text):
-            written = self._generate(encoded, tokenizer, (), seconds, no_repeat_ngram_size=3)
+        """Decode; text that runs away is decoded once more without the prompt that led it there, then cut."""
+        cap = guards.token_cap(seconds)
+        written = self._generate(encoded, tokenizer, hints, cap)
+        if hints and guards.runs_away(written.text, len(written.tokens), cap):
+            written = self._generate(encoded, tokenizer, (), cap)
         if guards.loops(written.text):
             text = guards.unrolled(written.text)
             return _Written(tokenizer.encode(f" {text}"), text, written.log_probability, written.no_speech)
         return written
 
-    def _generate(
-        self, encoded: Any, tokenizer: Tokenizer, hints: Sequence[str], seconds: float, **options: int
-    ) -> _Written:
-        cap = guards.token_cap(seconds)
+    def _generate(self, encoded: Any, tokenizer: Tokenizer, hints: Sequence[str], cap: int) -> _Written:
         start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         before = prompt_tokens(hints, tokenizer.encode, _LONGEST_TEXT // 2 - len(start) - 2)
         prompt = [tokenizer.sot_prev, *before, *start] if before else start
@@ -122,7 +123,6 @@ class WhisperEngine:
             max_length=min(_LONGEST_TEXT, len(prompt) + cap),
             return_scores=True,
             return_no_speech_prob=True,
-            **options,
         )[0]
         tokens = [token for token in result.sequences_ids[0] if token < tokenizer.eot]
         return _Written(tokens, tokenizer.decode(tokens).strip(), float(result.scores[0]), float(result.no_speech_prob))
