@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jsonschema import Draft202012Validator, SchemaError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -50,9 +50,10 @@ def _new_name(name: str) -> str:
 
 
 def _zone(name: str) -> str:
-    if name and name not in available_timezones():
-        raise ValueError("no such time zone; write it as Europe/London")
-    return name
+    try:
+        return ZoneInfo(name).key if name else name
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a directory of zones
+        raise ValueError("no such time zone; write it as Europe/London") from None
 
 
 def _web_address(url: str) -> str:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING = 1000
 """Ended calls that may wait. Then new ones are dropped and counted: the records are in the store all the same."""
-SENDERS = 4
+SENDERS = 32
 """Posts under way at once, so that one dead address does not hold up another's calls for long."""
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0

@@ -28,9 +28,9 @@ def test_the_front_desk_of_the_repository_is_valid() -> None:
     assert desk is not None
     assert desk.name == "frontdesk"
     assert desk.calendar.slot_minutes == 30
-    assert {
-        day: [f"{a:%H:%M}-{b:%H:%M}" for a, b in spans] for day, spans in desk.calendar.open.items()
-    } == {day: ["08:00-17:00"] for day in ("monday", "tuesday", "wednesday", "thursday", "friday")}
+    assert {day: [f"{a:%H:%M}-{b:%H:%M}" for a, b in spans] for day, spans in desk.calendar.open.items()} == {
+        day: ["08:00-17:00"] for day in ("monday", "tuesday", "wednesday", "thursday", "friday")
+    }
     assert desk.expected_answer("And what is your full name, please?") == "name"
     assert desk.expected_answer("Which day would suit you?") == "date"
     assert desk.expected_answer("What number can we call you back on?") == "number"
@@ -66,6 +66,8 @@ def test_two_lines_make_an_agent() -> None:
         ),
         ("[recording]\nkeep = 3", "a.toml: line 4: recording.keep: unknown key. Valid: enabled, consent"),
         ("[calendar]\ntimezone = 'Mars/Base'", "a.toml: line 4: calendar.timezone: 'Mars/Base': no such time zone"),
+        ("[calendar]\ntimezone = 'Europe'", "a.toml: line 4: calendar.timezone: 'Europe': no such time zone"),
+        ("[calendar]\ntimezone = '../passwd'", "a.toml: line 4: calendar.timezone: '../passwd': no such time zone"),
         (
             "[calendar.open]\nmonday = ['9-12']",
             "calendar.open.monday[0]: '9-12': write opening times as \"09:00-12:30\"",
