@@ -23,7 +23,8 @@ STOP_SILENCE = 0.4
 ONSET_SILENCE = 0.2
 """Seconds without an audible packet before one that begins something new."""
 _TEMPLATE = int(1.5 * RATE)
-_SEARCH = int(0.4 * RATE)
+_SEARCH = int(2.0 * RATE)
+"""How far the line may be from the caller's clock: buffers, and a machine that stood still."""
 _LEAST_MATCH = 0.5
 _BLOCK = 40
 

@@ -2,15 +2,18 @@
 
 import asyncio
 import os
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from agent.http.token import token_path
+from agent.tools.appointments import appointments_in
+from loadtest.scenario import Appointment
 from scripts.ports import SIP_KINDS, free_port
 from scripts.supervisor import Program, Supervisor, Tell
 from services.channels import connect, wait_serving
@@ -25,6 +28,8 @@ WORKERS: Mapping[str, tuple[str, str]] = {
 }
 """name → module, service that its health is asked for."""
 _ASK_SECONDS = 0.5
+DRAIN_SECONDS = "2"
+"""A stack is stopped by somebody who waits in front of it; calls that are up get this long."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,6 @@ class Stack:
 
     def __init__(self, options: StackOptions, tell: Tell) -> None:
         self.options = options
-        self.token = options.environment.get("TRUNKLINE_AGENT_HTTP_TOKEN") or secrets.token_urlsafe(24)
         self.supervisor = Supervisor(
             [*(self._worker(name) for name in WORKERS), self._agent()], options.data / "log", tell
         )
@@ -78,14 +82,21 @@ class Stack:
         return self.options.host, self.options.ports.sip
 
     @property
+    def token(self) -> str:
+        """Of the HTTP interface: as given, else the one that the agent made on its first start."""
+        given = self.options.environment.get("TRUNKLINE_AGENT_API_TOKEN")
+        return given or token_path(self.options.data).read_text(encoding="ascii").strip()
+
+    @property
     def http_address(self) -> str:
         """Root of the HTTP interface."""
         return f"http://{self.options.host}:{self.options.ports.http}"
 
-    @property
-    def calendars(self) -> Path:
-        """Directory of the calendars, one SQLite file each."""
-        return self.options.data / "calendars"
+    def appointments(self) -> list[Appointment]:
+        """Everything in all calendars, by time."""
+        files = sorted((self.options.data / "calendars").glob("*.sqlite"))
+        rows = [row for file in files for row in appointments_in(file)]
+        return [Appointment(row.name, date.fromisoformat(row.day), row.time) for row in rows]
 
     async def get(self, path: str) -> Any:
         """JSON of the agent's HTTP interface. Raises aiohttp.ClientError."""
@@ -108,21 +119,27 @@ class Stack:
         module, service = WORKERS[name]
         prefix = f"TRUNKLINE_{name.upper()}_"
         port = self.options.ports.worker(name)
-        variables = {f"{prefix}PORT": str(port), f"{prefix}HOST": HOST, **self._given(prefix)}
+        variables = {
+            f"{prefix}PORT": str(port),
+            f"{prefix}HOST": HOST,
+            f"{prefix}DRAIN_SECONDS": DRAIN_SECONDS,
+            **self._given(prefix),
+        }
         return Program(name, module, self._environment(**variables), _serving(f"{HOST}:{port}", service))
 
     def _agent(self) -> Program:
         ports = self.options.ports
         variables = {
-            "TRUNKLINE_AGENT_STT": f"{HOST}:{ports.stt}",
-            "TRUNKLINE_AGENT_LLM": f"{HOST}:{ports.llm}",
-            "TRUNKLINE_AGENT_TTS": f"{HOST}:{ports.tts}",
+            "TRUNKLINE_AGENT_STT_TARGETS": f"{HOST}:{ports.stt}",
+            "TRUNKLINE_AGENT_LLM_TARGETS": f"{HOST}:{ports.llm}",
+            "TRUNKLINE_AGENT_TTS_TARGETS": f"{HOST}:{ports.tts}",
             "TRUNKLINE_AGENT_SIP_ADDRESS": self.options.host,
             "TRUNKLINE_AGENT_SIP_PORT": str(ports.sip),
             "TRUNKLINE_AGENT_HTTP_HOST": self.options.host,
             "TRUNKLINE_AGENT_HTTP_PORT": str(ports.http),
-            "TRUNKLINE_AGENT_HTTP_TOKEN": self.token,
             "TRUNKLINE_AGENT_VAR": str(self.options.data),
+            "TRUNKLINE_AGENT_AGENTS": str(ROOT / "agents"),
+            "TRUNKLINE_AGENT_DRAIN_SECONDS": DRAIN_SECONDS,
             **self._given("TRUNKLINE_AGENT_"),
         }
         program = self._environment(**variables)

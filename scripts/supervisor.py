@@ -60,6 +60,8 @@ class _Running:
     log: Path
     process: asyncio.subprocess.Process | None = None
     started: float = 0.0
+    log_start: int = 0
+    """Bytes that earlier lives have written to the log."""
     restarts: int = 0
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -129,7 +131,8 @@ class Supervisor:
         self._tell(running.program.name, "starting")
         while not await running.program.ready():
             if running.process is not None and running.process.returncode is not None:
-                raise StartFailed(f"{running.program.name}: {why_it_ended(running.log, running.process.returncode)}")
+                why = why_it_ended(running.log, running.process.returncode, running.log_start)
+                raise StartFailed(f"{running.program.name}: {why}")
             if loop.time() - running.started > READY_SECONDS:
                 raise StartFailed(f"{running.program.name}: not ready after {READY_SECONDS:g} s; see {running.log}")
             await asyncio.sleep(0.1)
@@ -138,6 +141,7 @@ class Supervisor:
     async def _spawn(self, running: _Running) -> None:
         program = running.program
         with running.log.open("ab") as log:
+            running.log_start = log.tell()
             # A session of its own: Ctrl-C reaches this process only, which then stops the others in order.
             running.process = await asyncio.create_subprocess_exec(
                 *program.command_prefix, sys.executable, "-m", program.module,
@@ -152,7 +156,7 @@ class Supervisor:
             assert running.process is not None
             code = await running.process.wait()
             delay = running.backoff.delay(loop.time() - running.started)
-            reason = why_it_ended(running.log, code)
+            reason = why_it_ended(running.log, code, running.log_start)
             self._tell(running.program.name, f"ended: {reason}; starting again in {delay:g} s")
             await asyncio.sleep(delay)
             running.restarts += 1
@@ -171,10 +175,11 @@ class Supervisor:
         self._tell(running.program.name, "stopped")
 
 
-def why_it_ended(log: Path, code: int) -> str:
-    """The line that explains it: the last plain one (what a process says as it gives up), else the last error."""
+def why_it_ended(log: Path, code: int, since: int = 0) -> str:
+    """The line that explains it: the last plain one (what a process says as it gives up), else the last error. Bytes
+    before `since` are of earlier lives."""
     with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
+        file.seek(max(since, log.stat().st_size - _LOG_TAIL_BYTES))
         lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
     for line in reversed(lines):
         if not line.startswith("{"):

@@ -4,7 +4,6 @@ import asyncio
 import json
 import math
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -117,24 +116,23 @@ async def test_a_real_call_is_measured_at_the_relay(answerer: tuple[str, int], t
     """The stand-in answers 0.3 s after the end of what it hears; what buffers add is bounded."""
     scenario = tmp_path / "scenario.toml"
     scenario.write_text(SCENARIO)
-    relay = subprocess.Popen(
-        [sys.executable, "-m", "loadtest.relay", "--to", f"{answerer[0]}:{answerer[1]}",
-         "--capture", str(tmp_path / "capture.npz")],
-        stdout=subprocess.PIPE,
+    capture_file = tmp_path / "capture.npz"
+    relay = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "loadtest.relay", "--to", f"{answerer[0]}:{answerer[1]}", "--capture", str(capture_file),
+        stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert relay.stdout is not None
-    address = json.loads(relay.stdout.readline())
     try:
+        assert relay.stdout is not None
+        address = json.loads(await relay.stdout.readline())
         target = f"sip:agent@{address['host']}:{address['port']}"
         command = ["-m", "loadtest.caller", str(scenario), "--to", target, "--out", str(tmp_path)]
         process = await asyncio.create_subprocess_exec(sys.executable, *command)
         assert await process.wait() == 0
     finally:
         relay.send_signal(signal.SIGTERM)
-        relay.stdout.close()
-        assert relay.wait(10) == 0
+        assert await relay.wait() == 0
     told, said, heard = caller.read(tmp_path)
-    asked, interrupted = turns(capture.load(tmp_path / "capture.npz"), told.events, said, told.began)
+    asked, interrupted = turns(capture.load(capture_file), told.events, said, told.began)
     assert asked.latency is not None
     assert 0.28 < asked.latency < 0.7
     assert interrupted.stop_time is not None

@@ -143,5 +143,5 @@ def test_a_caller_who_is_not_on_the_line_is_an_error() -> None:
     spoken = line(6, (2.0, noise(1.0)))
     with pytest.raises(WireError, match="not on the line"):
         turns(capture(line(6, (2.0, noise(1.0, 9))), line(6)), [said("say", 2, 3)], spoken, BEGAN)
-    with pytest.raises(WireError, match="no G.711"):
+    with pytest.raises(WireError, match=r"no G\.711"):
         turns([], [said("say", 2, 3)], spoken, BEGAN)
