@@ -84,6 +84,8 @@ class Mirror:
         entry = self._entries.get(message.id)
         if message.role is Role.ASSISTANT or (entry and entry.message.role is not message.role):
             raise ValueError(f"message {message.id} cannot be appended as {message.role}")
+        if entry and message.id != next(reversed(self._entries)):
+            raise ValueError(f"message {message.id} is not the last one; only that one can grow")
         if entry is None:
             self._entries[message.id] = _Entry(message, provisional)
         else:
