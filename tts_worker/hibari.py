@@ -21,7 +21,7 @@ from hibari.voices import VOICES
 
 from tts_worker.engine import FRAME, SAMPLE_RATE, EngineError, Mark, Piece, Sound, Utterance, Voice
 from tts_worker.pronunciation import read
-from tts_worker.sound import faded, voiced_range
+from tts_worker.sound import WINDOW, faded, loud_windows, voiced_range
 from tts_worker.text import locate, pause_after, prepare, split, words_cover
 
 LONGEST_UNIT = 160
@@ -31,8 +31,6 @@ _DURATIONS = "/CumSum_output_0"
 _SAMPLES_PER_STEP = 600
 """The network counts durations in 25 ms."""
 _BETWEEN_PARTS = np.zeros(SAMPLE_RATE // 20, dtype=np.float32)
-
-Ends = npt.NDArray[np.int64]
 
 
 @dataclass
@@ -45,6 +43,29 @@ class HibariSpeech:
     units: list[tuple[int, int]]
     """Ranges of `text`, each spoken as one piece."""
     next: int
+
+
+@dataclass(frozen=True)
+class _Take:
+    """What the network made of a string of phonemes."""
+
+    sound: Sound
+    ends: npt.NDArray[np.int64]
+    """[1 + phonemes + 1] sample at which the silence in front, each phoneme, and the silence behind end."""
+    loud: npt.NDArray[np.bool_]
+
+    def times(self, first: int, end: int, shift: int) -> tuple[int, int]:
+        """When the phonemes from `first` to `end` sound, in samples, later by `shift`.
+
+        A phoneme's length may hold silence: the pause at a comma is often given to what stands in front of it.
+        """
+        windows = self.ends[first] // WINDOW, -(-self.ends[end] // WINDOW)
+        heard = np.flatnonzero(self.loud[slice(*windows)])
+        if not len(heard):
+            return int(self.ends[first]) + shift, int(self.ends[first]) + shift
+        start = max(self.ends[first], (windows[0] + heard[0]) * WINDOW)
+        stop = min(self.ends[end], (windows[0] + heard[-1] + 1) * WINDOW)
+        return int(start) + shift, max(int(start), int(stop)) + shift
 
 
 class HibariEngine:
@@ -128,32 +149,25 @@ class HibariEngine:
         sounds: list[Sound] = []
         times: list[tuple[int, int]] = []
         for first, end in reading.parts():
-            sound, ends = self._synthesize(reading.phonemes[first:end], speed, noise)
-            begin, stop = voiced_range(sound)
+            take = self._synthesize(reading.phonemes[first:end], speed, noise)
+            begin, stop = voiced_range(take.loud)
             sounds += [_BETWEEN_PARTS] if sounds else []
             shift = sum(map(len, sounds)) - begin
-            for word in reading.words:
-                if first <= word.first < end:
-                    # ends[i] is when the i-th id is over; id 0 is the silence in front of the first phoneme.
-                    heard = np.clip(ends[[word.first - first, min(word.end, end) - first]], begin, stop) + shift
-                    times.append((int(heard[0]), int(heard[1])))
-            sounds.append(faded(sound[begin:stop]))
+            inside = (word for word in reading.words if first <= word.first < end)
+            times += [take.times(word.first - first, min(word.end, end) - first, shift) for word in inside]
+            sounds.append(faded(take.sound[begin:stop]))
         return np.concatenate(sounds), _marks(times, words_cover([(w.start, w.stop) for w in reading.words], unit))
 
-    def _synthesize(
-        self, phonemes: str, speed: float, noise: np.random.Generator
-    ) -> tuple[Sound, npt.NDArray[np.int64]]:
-        """Sound with its silences, and the sample at which each id ends: [1 + phonemes + 1]."""
+    def _synthesize(self, phonemes: str, speed: float, noise: np.random.Generator) -> _Take:
+        """Sound with its silences."""
         known = [self._vocabulary.get(c, -1) for c in phonemes]
         ids = [0, *(i for i in known if i >= 0), 0]
-        if len(ids) == 2:
-            return np.zeros(0, np.float32), np.zeros(len(known) + 2, np.int64)
         feeds = {"ids": np.asarray([ids], np.int64), "speed": np.asarray([speed], np.float32)}
         *spectrum, f0, ends = self._session.run(None, feeds)
         sound = dsp.synth(*(part[0] for part in spectrum), f0[0], noise)
         # A phoneme without id takes no time: it ends when the one before it does.
         position = np.cumsum([1, *(i >= 0 for i in known), 1]) - 1
-        return sound, np.asarray(ends, np.int64)[position] * _SAMPLES_PER_STEP
+        return _Take(sound, np.asarray(ends, np.int64)[position] * _SAMPLES_PER_STEP, loud_windows(sound))
 
 
 def _marks(times: Sequence[tuple[int, int]], regions: Sequence[tuple[int, int, int]]) -> list[Mark]:

@@ -18,6 +18,7 @@ class Word:
     """A stretch of phonemes, and the range of the sentence that it says."""
 
     first: int
+    """The blank in front is part of it: the network begins to form a word there."""
     end: int
     start: int
     stop: int
@@ -36,9 +37,9 @@ class Reading:
         if len(self.phonemes) <= LONGEST:
             return [(0, len(self.phonemes))]
         cuts = [0]
-        for word, following in pairwise(self.words):
-            if following.end - cuts[-1] > LONGEST:
-                cuts.append(word.end)
+        for word in self.words[1:]:
+            if word.end - cuts[-1] > LONGEST:
+                cuts.append(word.first)
         return list(pairwise([*cuts, len(self.phonemes)]))
 
 
@@ -65,6 +66,7 @@ def _assemble(sentence: str, spoken: str, tokens: list[Any]) -> Reading:
         start = found if found >= 0 else cursor
         cursor = min(len(spoken), start + len(token.text)) if found >= 0 else cursor
         if any(c not in _SILENT for c in sounds):
-            words.append(Word(len(phonemes), len(phonemes) + len(sounds), origin[start], origin[cursor]))
+            first = len(phonemes) - phonemes.endswith(" ")
+            words.append(Word(first, len(phonemes) + len(sounds), origin[start], origin[cursor]))
         phonemes += sounds + (" " if token.whitespace else "")
     return Reading(phonemes.rstrip(), tuple(words))

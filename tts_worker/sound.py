@@ -12,7 +12,7 @@ RATES = (8_000, 16_000, 24_000)
 
 _SILENCE_BELOW_LOUDEST = 36.0
 """dB under the loudest 10 ms: quieter than any sound of speech, louder than breath."""
-_WINDOW = SAMPLE_RATE // 100
+WINDOW = SAMPLE_RATE // 100
 _KEPT = SAMPLE_RATE // 50
 """20 ms on either side: the onset of a plosive or the end of a fricative lies under the threshold."""
 _FADE = SAMPLE_RATE // 200
@@ -31,14 +31,19 @@ def frame_samples(rate: int) -> int:
     return round(rate * FRAME_SECONDS)
 
 
-def voiced_range(samples: Sound) -> tuple[int, int]:
-    """Where sound begins and ends, 20 ms of silence kept on both sides. (0, 0) if there is none."""
-    windows = len(samples) // _WINDOW
-    power = np.square(samples[: windows * _WINDOW].reshape(windows, _WINDOW)).mean(axis=1)
-    if not windows or power.max() <= 1e-10:
+def loud_windows(samples: Sound) -> npt.NDArray[np.bool_]:
+    """Whether each 10 ms hold speech, seen from the loudest of them."""
+    windows = len(samples) // WINDOW
+    power = np.square(samples[: windows * WINDOW].reshape(windows, WINDOW)).mean(axis=1)
+    return np.asarray(power > max(1e-10, power.max(initial=0.0) * 10 ** (-_SILENCE_BELOW_LOUDEST / 10)), np.bool_)
+
+
+def voiced_range(loud: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """First sample and end of what sounds, 20 ms of silence kept on both sides. (0, 0) if nothing does."""
+    windows = np.flatnonzero(loud)
+    if not len(windows):
         return 0, 0
-    loud = np.flatnonzero(power > power.max() * 10 ** (-_SILENCE_BELOW_LOUDEST / 10))
-    return max(0, int(loud[0]) * _WINDOW - _KEPT), min(len(samples), (int(loud[-1]) + 1) * _WINDOW + _KEPT)
+    return max(0, int(windows[0]) * WINDOW - _KEPT), min(len(loud) * WINDOW, (int(windows[-1]) + 1) * WINDOW + _KEPT)
 
 
 def faded(samples: Sound) -> Sound:

@@ -8,15 +8,19 @@ from tts_worker.engine import FRAME, Mark
 
 
 def said(marks: Sequence[Mark], sample: int) -> int:
-    """Code points said when `sample` samples have sounded; a character counts once it is complete."""
+    """Code points said when `sample` samples have sounded.
+
+    A character counts once it is complete, and the first one of several as soon as it begins: so a word is begun where
+    it begins and over where it is over, although "$45" takes longer to say than its three characters suggest.
+    """
     after = bisect_right(marks, sample, key=lambda mark: mark.sample)
-    if after == 0:
-        return marks[0].code_point
     if after == len(marks):
         return marks[-1].code_point
     left, right = marks[after - 1], marks[after]
-    share = (right.code_point - left.code_point) * (sample - left.sample) // (right.sample - left.sample)
-    return left.code_point + share
+    length = right.code_point - left.code_point
+    share = length * (sample - left.sample) // (right.sample - left.sample)
+    begun = length > 1 and sample > left.sample
+    return left.code_point + max(share, int(begun))
 
 
 def frame_spans(marks: Sequence[Mark], frames: int) -> list[tuple[int, int]]:

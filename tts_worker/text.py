@@ -33,7 +33,7 @@ class Prepared:
 
 
 def prepare(text: str) -> Prepared:
-    """`text` without markup, control characters, pictures and endless words. Worst case it is all blanks."""
+    """`text` without markup, control characters, pictures and endless words; a blank if nothing is left."""
     characters: list[str] = []
     origins: list[int] = []
     run = digits = begin = 0
@@ -50,6 +50,8 @@ def prepare(text: str) -> Prepared:
         characters.append(safe)
         origins.append(begin)
         begin = position + 1
+    if not characters:
+        return Prepared(" ", (0, len(text)))
     return Prepared("".join(characters), (*origins, len(text)))
 
 

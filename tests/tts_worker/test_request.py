@@ -1,0 +1,191 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.errors import InvalidRequest, NotFound
+from tts_worker.casting import Casting, Open, cast, speaks
+from tts_worker.engine import FRAME, Mark, Piece, Voice
+from tts_worker.request import LONGEST_QUEUE, Flush, Order, Phrase, Recital, Stop, Stream
+from tts_worker.resume import Resume, unpack
+from tts_worker.sound import Encoding
+
+VOICES = (Voice("heart", ("en-US",), ""), Voice("luna", ("de-DE", "en"), ""))
+OPEN: dict[str, Any] = {"sample_rate": 8000, "encoding": Encoding.MULAW}
+
+
+def casting(**options: Any) -> Casting:
+    return cast(Open(**OPEN | options), "model", VOICES, default_seed=7)
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "valid"),
+    [
+        ({"sample_rate": 0}, "open.sample_rate", "8000, 16000, 24000"),
+        ({"sample_rate": 44100}, "open.sample_rate", "8000, 16000, 24000"),
+        ({"encoding": None}, "open.encoding", "PCM_S16LE, MULAW, ALAW"),
+        ({"sample_rate": 16000}, "open.encoding", "8000"),
+        ({"speed": 0.4}, "open.speed", "0.5 to 2"),
+        ({"speed": math.nan}, "open.speed", "0.5 to 2"),
+        ({"guidance": 5.1}, "open.guidance", "0 to 5"),
+        ({"seed": -1}, "open.seed", "0 to"),
+        ({"language": "fr"}, "open.language", "en-US"),
+        ({"language": "en-GB"}, "open.language", "en-US"),
+        ({"resume": b"nonsense"}, "open.resume", "resume blob"),
+        ({"reference_audio": True}, "open.reference_audio", "leave it out"),
+    ],
+)
+def test_what_open_may_not_say(options: dict[str, Any], field: str, valid: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        casting(**options)
+    assert refused.value.field == field
+    assert valid in str(refused.value)
+
+
+def test_an_unknown_voice_is_not_found_and_the_valid_ones_are_named() -> None:
+    with pytest.raises(NotFound, match=r"'emma' .*heart, luna"):
+        casting(voice="emma")
+
+
+def test_what_is_not_given_has_a_default() -> None:
+    cast_ = casting()
+    assert (cast_.voice.name, cast_.speed, cast_.seed, cast_.guidance) == ("heart", 1.0, 7, None)
+    assert casting(voice="luna", language="de", seed=0).seed == 0
+
+
+def test_languages_are_matched_by_their_parts() -> None:
+    assert speaks(VOICES[0], "")
+    assert speaks(VOICES[0], "EN")
+    assert not speaks(VOICES[0], "e")
+    assert not speaks(VOICES[1], "en-US")
+
+
+def test_phrases_are_spoken_in_order_and_flush_ends() -> None:
+    stream = Stream(casting())
+    for number in (3, 5):
+        stream.take(Phrase(number, f"text {number}"))
+    stream.take(Flush())
+    orders = [stream.next(), stream.next()]
+    assert [order.phrase.phrase_id for order in orders if order] == [3, 5]
+    assert stream.next() is None
+    assert stream.finished
+
+
+def test_stop_drops_what_waits_and_what_still_comes() -> None:
+    stream = Stream(casting())
+    stream.take(Phrase(1, "one"))
+    stream.take(Stop())
+    stream.take(Phrase(2, "two"))
+    assert stream.next() is None
+    assert stream.finished
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "field"),
+    [
+        ([], Open(), "open"),
+        ([Flush()], Phrase(1, "x"), "phrase"),
+        ([], Phrase(1, ""), "phrase.text"),
+        ([], Phrase(1, "x" * 2001), "phrase.text"),
+        ([Phrase(4, "x")], Phrase(4, "y"), "phrase.phrase_id"),
+        ([Phrase(4, "x")], Phrase(3, "y"), "phrase.phrase_id"),
+    ],
+)
+def test_what_breaks_the_order(before: list[Any], command: Any, field: str) -> None:
+    stream = Stream(casting())
+    for earlier in before:
+        stream.take(earlier)
+    with pytest.raises(InvalidRequest) as refused:
+        stream.take(command)
+    assert refused.value.field == field
+
+
+def test_waiting_phrases_are_bounded() -> None:
+    stream = Stream(casting())
+    for number in range(LONGEST_QUEUE):
+        assert not stream.full
+        stream.take(Phrase(number, "x"))
+    assert stream.full
+    stream.next()
+    assert not stream.full
+
+
+def piece(frames: int, first: int, end: int, last: bool) -> Piece:
+    return Piece(np.zeros(frames * FRAME, np.float32), (Mark(0, first), Mark(frames * FRAME, end)), last)
+
+
+def blobs_of(cast_: Casting, phrase: Phrase) -> list[bytes]:
+    """The resume blobs of a phrase of two pieces, of 2 and 3 frames."""
+    stream = Stream(cast_)
+    stream.take(phrase)
+    order = stream.next()
+    assert order is not None
+    recital = Recital(order, cast_)
+    return [m.resume for p in (piece(2, 0, 4, False), piece(3, 4, 8, True)) for m in recital.messages(p)]
+
+
+def resumed(blob: bytes, *phrases: Phrase) -> list[Order]:
+    stream = Stream(casting(resume=blob))
+    for one in phrases:
+        stream.take(one)
+    return [order for order in iter(stream.next, None) if order]
+
+
+PHRASE = Phrase(9, "abcdefgh")
+
+
+def test_a_phrase_goes_on_after_any_message() -> None:
+    blobs = blobs_of(casting(seed=5), PHRASE)
+    frames = []
+    for blob in blobs[:-1]:
+        (order,) = resumed(blob, PHRASE)
+        assert order.utterance.seed == 5
+        recital = Recital(order, casting(seed=5))
+        pieces = [piece(2, 0, 4, False), piece(3, 4, 8, True)][order.utterance.piece :]
+        messages = [m for p in pieces for m in recital.messages(p)]
+        frames.append([m.frame for m in messages])
+        assert [m.resume for m in messages] == blobs[messages[0].frame :]
+    assert frames == [[1, 2, 3, 4], [2, 3, 4], [3, 4], [4]]
+
+
+def test_after_a_complete_phrase_the_next_one_is_spoken_whether_or_not_the_first_is_sent_again() -> None:
+    blob = blobs_of(casting(), PHRASE)[-1]
+    following = Phrase(10, "next")
+    for phrases in ([PHRASE, following], [following]):
+        assert [order.phrase.phrase_id for order in resumed(blob, *phrases)] == [10]
+
+
+def test_resume_fits_its_phrase_only() -> None:
+    blob = blobs_of(casting(), PHRASE)[0]
+    for wrong, field in ((Phrase(9, "other"), "phrase.text"), (Phrase(10, "abcdefgh"), "phrase.phrase_id")):
+        with pytest.raises(InvalidRequest) as refused:
+            resumed(blob, wrong)
+        assert refused.value.field == field
+
+
+@pytest.mark.parametrize("options", [{"voice": "luna"}, {"speed": 1.5}, {"guidance": 1.0}])
+def test_resume_fits_its_voice_only(options: dict[str, Any]) -> None:
+    blob = blobs_of(casting(), PHRASE)[0]
+    with pytest.raises(InvalidRequest, match="another model, voice, speed"):
+        casting(resume=blob, **options)
+
+
+def test_resume_brings_its_seed() -> None:
+    blob = blobs_of(casting(seed=5), PHRASE)[0]
+    assert casting(resume=blob).seed == 5
+    with pytest.raises(InvalidRequest, match=r"open\.seed"):
+        casting(resume=blob, seed=6)
+
+
+def test_a_seed_that_was_chosen_for_the_client_is_in_the_blob() -> None:
+    assert unpack(blobs_of(casting(), PHRASE)[0]) == Resume(
+        last=False,
+        seed=7,
+        phrase_id=9,
+        frame=1,
+        piece=0,
+        piece_frame=0,
+        text=unpack(blobs_of(casting(), PHRASE)[1]).text,
+        maker=casting().maker,
+    )
