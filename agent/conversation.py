@@ -126,8 +126,8 @@ class Conversation:
                 self._begin(text)
             case moves.RetractAnswer():
                 self._retract()
-            case moves.ConfirmAnswer(stopped):
-                self._confirm(stopped)
+            case moves.ConfirmAnswer(stopped, over):
+                self._confirm(stopped, over)
             case moves.PausePlayout():
                 self._pause()
             case moves.ResumePlayout():
@@ -186,13 +186,13 @@ class Conversation:
         if answer is not None and answer.message is not None:
             self._around.mind.retract(answer.message)
 
-    def _confirm(self, stopped: float) -> None:
+    def _confirm(self, stopped: float, over: float) -> None:
         answer = self._answer
         if answer is None:  # cannot be: the turns confirm only what they began
             raise RuntimeError("an answer was confirmed that was never begun")
         log.info("turn", extra={"caller": spoken(answer.text)})
         answer.marks[Mark.CALLER_STOPPED] = stopped
-        answer.marks[Mark.END_OF_TURN] = self._loop.time()
+        answer.marks[Mark.END_OF_TURN] = over
         answer.marks[Mark.TRANSCRIPT_FINAL] = self._transcribed
         answer.words = self.hearing.words
         if self._consent_pending:

@@ -125,9 +125,13 @@ class RetractAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmAnswer:
-    """The turn is over: speak the answer. The caller's last voiced sample came at `stopped`."""
+    """The turn is over: speak the answer."""
 
     stopped: float
+    """When the caller's last voiced sample came."""
+    over: float
+    """When the silence had lasted long enough, by the words and the sound. Later than this it was only the transcript
+    that was waited for."""
 
 
 @dataclass(frozen=True, slots=True)

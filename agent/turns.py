@@ -78,6 +78,7 @@ class _Pause:
     stopped: float
     text: str | None = None
     probability: float | None = None
+    judged: float = 0.0  # when the turn model answered
     apologised: bool = False
 
 
@@ -117,6 +118,7 @@ class Turns:
             case Likelihood(request, probability):
                 if self._pause and self._pause.request == request:
                     self._pause.probability = probability
+                    self._pause.judged = now
                 return self._tick(now)
             case AgentStarted():
                 if self.floor in (Floor.THINKING, Floor.LISTENING):
@@ -246,18 +248,18 @@ class Turns:
                 return []
 
     def _end_of_turn(self, pause: _Pause, now: float) -> list[Action]:
-        silence = now - pause.stopped
         if pause.text is None:
-            if silence >= self._policy.transcript_deadline and not pause.apologised:
+            if now - pause.stopped >= self._policy.transcript_deadline and not pause.apologised:
                 pause.apologised = True
                 return [Apologise()]
             return []
-        if silence < self._policy.required_silence(pause.text, pause.probability):
+        enough = pause.stopped + self._policy.required_silence(pause.text, pause.probability)
+        if now < enough:
             return []
         self.floor = Floor.THINKING
         self._pause = None
         self._speculating = False
-        return [*self._settle(), ConfirmAnswer(pause.stopped)]
+        return [*self._settle(), ConfirmAnswer(pause.stopped, over=max(enough, pause.judged))]
 
     def _verdict(self, now: float) -> list[Action]:
         if self._speech:

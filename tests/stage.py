@@ -165,7 +165,7 @@ class StageMind:
         self.lose_next: bool = False
         """The worker dies with the next generation."""
         self._script = script
-        self._first_token = first_token
+        self.first_token = first_token
         self._provisional: set[int] = set()
         self._events: asyncio.Queue[MindEvent] = asyncio.Queue()
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -228,7 +228,7 @@ class StageMind:
         return [m.text for m in self.history if m.role is Role.ASSISTANT and m.text]
 
     async def _generate(self, id: int, replies: Sequence[Reply]) -> None:
-        await asyncio.sleep(self._first_token)
+        await asyncio.sleep(self.first_token)
         if self.lose_next:
             self.lose_next = False
             self._events.put_nowait(GenerationLost(id, ""))

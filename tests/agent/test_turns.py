@@ -73,7 +73,7 @@ def test_a_turn_is_answered_on_speculation_and_confirmed_in_time() -> None:
     assert told(CallerStopped(2.0, 16000), 2.1) == [AskTranscript(1, final=False), AskTurnModel(1)]
     assert told(Heard(1, "When are you open."), 2.2) == [BeginAnswer("When are you open.")]
     assert told(Tick(), 2.35) == [], "the turn model has not answered"
-    assert told(Likelihood(1, 0.9), 2.4) == [AskTranscript(2, final=True), ConfirmAnswer(2.0)]
+    assert told(Likelihood(1, 0.9), 2.4) == [AskTranscript(2, final=True), ConfirmAnswer(2.0, over=2.4)]
     assert told.turns.floor is Floor.THINKING
 
 
@@ -103,7 +103,7 @@ def test_a_late_recogniser_is_apologised_for_once_and_its_text_still_counts() ->
     told(AgentStarted(), 3.5)
     assert told(Heard(request, "When are you open."), 4.0) == [BeginAnswer("When are you open.")]
     told(AgentEnded(), 5.0)
-    assert ConfirmAnswer(2.0) in told(Tick(), 5.02)
+    assert ConfirmAnswer(2.0, over=3.0) in told(Tick(), 5.02)
 
 
 def test_speech_over_the_agent_pauses_and_words_interrupt() -> None:
@@ -142,7 +142,7 @@ def test_short_words_over_the_agent_interrupt_and_are_answered() -> None:
     told(CallerBargesIn(4.0, 0), 4.3)
     request = next(a.request for a in told(CallerStopped(4.5, 0), 4.6) if isinstance(a, AskTranscript))
     assert told(Heard(request, "Stop."), 4.7) == [Interrupt(), BeginAnswer("Stop.")]
-    assert ConfirmAnswer(4.5) in told(Likelihood(request, 0.9), 4.9)
+    assert ConfirmAnswer(4.5, over=4.9) in told(Likelihood(request, 0.9), 4.9)
 
 
 def test_without_a_verdict_the_agent_goes_on() -> None:
