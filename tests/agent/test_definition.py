@@ -1,10 +1,21 @@
 """Agent files: what they may say, what is refused and how, and which agent answers a number."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from agent.definition import AgentDefinition
+from agent.definition import (
+    BUILT_IN,
+    AgentDefinition,
+    CalendarSettings,
+    EndWebhook,
+    Expectation,
+    Limits,
+    Phrases,
+    Recording,
+    Webhook,
+)
 from agent.directory import DefinitionError, Directory, load_agents, parse_agent
 from agent.toml_errors import line_of
 
@@ -186,3 +197,13 @@ def test_line_of_finds_the_nth_table_and_falls_back_to_the_table_around() -> Non
     assert line_of(text, ("tool", 1, "url")) == 4
     assert line_of(text, ("x", "y", "z", 0)) == 7
     assert line_of(text, ("b",)) == 0
+
+
+def test_every_key_is_described_in_the_documentation() -> None:
+    text = (ROOT / "docs" / "agents.md").read_text()
+    described = set(re.findall(r"`\[*(\w+)\]*`", text))
+    parts = (AgentDefinition, Limits, Phrases, Recording, CalendarSettings, Expectation, Webhook, EndWebhook)
+    described |= set(re.findall(r"`\[tool\.(\w+)\]`", text))
+    keys = {name for part in parts for name in part.model_fields}
+    assert keys - described == set()
+    assert set(BUILT_IN) - described == set()
