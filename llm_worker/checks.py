@@ -18,6 +18,7 @@ TOOL_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 # some tokenizers choke on them.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _MOST_STOPS = 16
+_LONGEST_SCHEMA = 64_000
 _MOST_CALLS = 64
 
 
@@ -50,6 +51,7 @@ def json_object(field: str, text: str) -> dict[str, Any]:
 
 def schema(field: str, text: str) -> dict[str, Any]:
     """The JSON Schema of an object that `text` holds. Empty: no arguments."""
+    check_text(field, text, _LONGEST_SCHEMA)
     value = json_object(field, text or '{"type": "object", "properties": {}}')
     if value.get("type") != "object":
         raise InvalidRequest(field, 'the schema must say "type": "object"')

@@ -102,6 +102,8 @@ class Conversation:
         if piece.role is Role.ASSISTANT:
             raise InvalidRequest("append.role", "ROLE_SYSTEM, ROLE_USER or ROLE_TOOL; answers come from `generate`")
         entry = self._entries.get(piece.id)
+        if entry is not None and entry.role is Role.ASSISTANT:
+            raise InvalidRequest("append.message_id", f"{piece.id} is an answer, not an appended message")
         if entry is None:
             self._take("append", piece, id_field="message_id", provisional=provisional)
         else:

@@ -172,8 +172,8 @@ _COMPILED = {intent: re.compile("|".join(rules)) for intent, rules in _RULES.ite
 
 _AFFIRM = re.compile(
     r"\b(?:yes|yeah|yep|yup|yah|ya|sure|correct|right|exactly|absolutely|definitely|certainly|of course|ok|okay|"
-    r"perfect|great|fine|lovely|wonderful|please do|go ahead|sounds good|do it|book it|that works|works for me|good|uh huh|"
-    r"mm hmm|mhm|confirm(?:ed)?|you got it|yes please|indeed|i do|that's it|alright|all right)\b"
+    r"perfect|great|fine|lovely|wonderful|please do|go ahead|sounds good|do it|book it|that works|works for me|good|"
+    r"uh huh|mm hmm|mhm|confirm(?:ed)?|you got it|yes please|indeed|i do|that's it|alright|all right)\b"
 )
 _DENY = re.compile(
     r"\b(?:no|nope|nah|not|wrong|incorrect|don't|negative|never|wait|actually|change|instead|isn't|cancel)\b"
