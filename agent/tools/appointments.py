@@ -49,12 +49,13 @@ class Appointments:
         return content
 
     def book_appointment(self, name: str, day: str, time: str, reason: str = "") -> Content:
-        """The appointment, or `error` slot_taken, closed, past, invalid with the nearest free `slots`."""
+        """The appointment, or `error` slot_taken, closed, past, invalid with the nearest free `slots`. Who has the slot
+        already gets the same appointment again: a model that lost its worker may ask twice, under two keys."""
         on, at = hours.read_day(day), hours.read_time(time)
         if not names.plain(name):
             return {"error": "invalid", "detail": "name: whose appointment is it?", "slots": []}
         if problem := self._refusal(on, at):
-            return problem
+            return self._held(name, on, at) or problem
         values = (name.strip(), on.isoformat(), _text(at), reason, self._stamp())
         cursor = self._sql.execute(
             "INSERT INTO appointments (name, day, time, reason, created) VALUES (?, ?, ?, ?, ?)", values
@@ -115,6 +116,13 @@ class Appointments:
             return {"error": problem[0], "detail": problem[1], "slots": slots}
         if at not in free:
             return {"error": "slot_taken", "detail": "that slot is taken", "slots": slots}
+        return None
+
+    def _held(self, name: str, day: date, at: time) -> Content | None:
+        """The appointment at that time, if it is that person's."""
+        for entry in _listed(self._sql, day.isoformat()):
+            if (entry.day, entry.time) == (day.isoformat(), _text(at)) and names.plain(entry.name) == names.plain(name):
+                return asdict(entry)
         return None
 
     def _find(self, name: str, day: str | None, at: str | None) -> Appointment | Content:

@@ -96,7 +96,7 @@ def spec_of(name: str, definition: AgentDefinition) -> ToolSpec:
     """What the language model is told of a built-in tool."""
     effect, description, schema = TABLE[name]
     if name == "transfer_call":
-        targets = {"type": "string", "enum": sorted(definition.transfer)}
+        targets = {"type": "string", "enum": list(definition.transfer)}
         schema = _object("target", target=targets)
     return ToolSpec(name, description, json.dumps(schema), effect, definition.waiting_phrase)
 

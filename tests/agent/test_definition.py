@@ -42,11 +42,25 @@ def test_the_front_desk_of_the_repository_is_valid() -> None:
     assert {day: [f"{a:%H:%M}-{b:%H:%M}" for a, b in spans] for day, spans in desk.calendar.open.items()} == {
         day: ["08:00-17:00"] for day in ("monday", "tuesday", "wednesday", "thursday", "friday")
     }
-    assert desk.expected_answer("And what is your full name, please?") == "name"
-    assert desk.expected_answer("Which day would suit you?") == "date"
-    assert desk.expected_answer("What number can we call you back on?") == "number"
-    assert desk.expected_answer("Is that right?") == "yes_no"
-    assert desk.expected_answer("We open at eight.") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("May I have your name, please?", "name"),
+        ("What name is the appointment under?", "name"),
+        ("Which other day would suit you?", "date"),
+        ("I have 9 AM or 10 AM. Which would you like?", "date"),
+        ("Which number, please? You can say it or key it in.", "number"),
+        ("Should we call you back on the number you're calling from?", "yes_no"),
+        ("That's Tuesday at 10 AM for Ann Lee. Shall I book it?", "yes_no"),
+        ("Is that right?", "yes_no"),
+        ("How can I help you?", None),
+        ("We're open Monday to Friday, from 8 AM to 5 PM.", None),
+    ],
+)
+def test_what_the_front_desk_expects_after_its_questions(said: str, answer: str | None) -> None:
+    assert load_agents(ROOT / "agents").agents["frontdesk"].expected_answer(said) == answer
 
 
 def test_two_lines_make_an_agent() -> None:

@@ -47,7 +47,7 @@ async def test_what_the_model_is_told(tools: Toolbox) -> None:
         assert spec.description
         assert spec.waiting_phrase == "One moment."
     assert [name for name, spec in specs.items() if spec.effect == "read"] == ["find_slots"]
-    assert json.loads(specs["transfer_call"].parameters_json)["properties"]["target"]["enum"] == ["doctor", "reception"]
+    assert json.loads(specs["transfer_call"].parameters_json)["properties"]["target"]["enum"] == ["reception", "doctor"]
     assert tools.spec("book_appointment") is specs["book_appointment"]
     assert tools.spec("fly") is None
 
@@ -67,7 +67,7 @@ async def test_why_there_are_no_slots(tools: Toolbox) -> None:
     assert (await ask(tools, "find_slots", day=SATURDAY))["reason"] == "closed"
     assert (await ask(tools, "find_slots", day="2026-02-23"))["reason"] == "past"
     for at in ("09:00", "09:30", "10:00", "10:30", "11:00", "11:30", "13:00", "13:30"):
-        assert "error" not in await ask(tools, "book_appointment", name="Ann Lee", day=MONDAY, time=at)
+        assert "error" not in await ask(tools, "book_appointment", name=f"At {at}", day=MONDAY, time=at)
     assert await ask(tools, "find_slots", day=MONDAY) == {"day": MONDAY, "slots": [], "reason": "full"}
 
 
@@ -253,8 +253,13 @@ async def test_a_repeated_write_returns_its_result_and_acts_once(tools: Toolbox,
     assert (first.repeated, again.repeated) == (False, True)
     assert first.content_json == again.content_json
     assert booked(tmp_path) == [("Ann Lee", MONDAY, "10:00")]
-    other_call = await tools.call("book_appointment", arguments, ToolContext("another call", "one"))
-    assert json.loads(other_call.content_json)["error"] == "slot_taken"
+
+
+async def test_who_holds_the_slot_gets_the_same_appointment_under_another_key(tools: Toolbox, tmp_path: Path) -> None:
+    first = await ask(tools, "book_appointment", "one", name="Ann Lee", day=MONDAY, time="10:00")
+    assert await ask(tools, "book_appointment", "two", name="ann lee", day=MONDAY, time="10:00") == first
+    assert (await ask(tools, "book_appointment", name="Anne Lee", day=MONDAY, time="10:00"))["error"] == "slot_taken"
+    assert booked(tmp_path) == [("Ann Lee", MONDAY, "10:00")]
 
 
 async def test_the_key_holds_after_the_process_was_started_again(tmp_path: Path) -> None:
