@@ -174,7 +174,7 @@ Spoken = tuple[str, npt.NDArray[np.int16], list[tuple[int, int, float, float]]]
 
 
 async def _speak_all(sentences: Sequence[str]) -> list[Spoken]:
-    stage = studio(TtsSettings())
+    stage = studio(TtsSettings.read({}))
     await stage.start()
     try:
         return [await _speak(stage, text) for text in sentences]
