@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agent.audio import FRAME_SECONDS, Samples
+from agent.audio import Samples
 from agent.clients.types import TranscriptKind
 
 BATCH_SECONDS = 0.08
@@ -48,7 +48,6 @@ class Journal:
     def __init__(self, rate: int) -> None:
         self._batch = int(BATCH_SECONDS * rate)
         self._longest = int(REPLAY_SECONDS * rate)
-        self._shortest = int(FRAME_SECONDS * rate)
         self._most = int(KEPT_SECONDS * rate)
         self._frames: list[Chunk] = []
         self._pending = 0
@@ -103,7 +102,7 @@ class Journal:
                 out[-1] = Chunk(last.first, np.concatenate((last.samples, entry.samples)))
             else:
                 out.append(entry)
-        return [entry for entry in out if isinstance(entry, Ask) or len(entry.samples) >= self._shortest]
+        return out
 
     def _joins(self, one: Chunk, other: Chunk) -> bool:
         return one.end == other.first and len(one.samples) + len(other.samples) <= self._longest

@@ -163,6 +163,9 @@ class World:
                 self.hear(*self.mirror.unreachable("gone"))
             case "lose":
                 self.lose()
+            case "move":
+                self.lose()
+                self.open()
             case "open":
                 self.open()
             case "take" if self.worker:
@@ -195,12 +198,28 @@ class World:
 
 
 OPERATIONS = ("append", "more", "commit", "retract", "generate", "generate", "stop", "truncate")
-HAPPENINGS = ("lose", "open", "open", "take", "take", "take", "speak", "speak", "call", "finish", "deliver", "answer")
+HAPPENINGS = (
+    "lose",
+    "open",
+    "open",
+    "take",
+    "take",
+    "take",
+    "speak",
+    "speak",
+    "call",
+    "finish",
+    "deliver",
+    "answer",
+    "answer",
+    "move",
+    "move",
+)
 ACTIONS = st.tuples(st.sampled_from((*OPERATIONS, *HAPPENINGS, "unreachable")), st.integers(0, 12))
 
 
-@settings(max_examples=600, deadline=None)
-@given(st.lists(ACTIONS, max_size=60))
+@settings(max_examples=400, deadline=None)
+@given(st.lists(ACTIONS, min_size=15, max_size=60))
 def test_whatever_happens_both_agree_and_every_generation_ends_once(actions: list[tuple[str, int]]) -> None:
     world = World()
     world.open()
