@@ -8,6 +8,7 @@ from baresip import Account, Config
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from agent.telephony.policy import DialRules, Network, parse_networks
+from agent.telephony.stuck import LIMIT as STUCK_LIMIT
 from services.settings import Names, Settings
 
 CODECS = {"pcmu": "pcmu", "pcma": "pcma", "g722": "g722/16000/1", "opus": "opus/48000/1"}
@@ -47,7 +48,7 @@ class SipSettings(Settings):
     sip_codecs: Names = Field(
         ("g722", "pcmu", "pcma", "opus"), description="Of pcmu, pcma, g722 and opus, those in use; the best first."
     )
-    sip_max_calls: int = Field(50, ge=1, le=250, description="Calls at once in one process; more are answered 486.")
+    sip_max_calls: int = Field(50, ge=1, le=200, description="Calls at once in one process; more are answered 486.")
     sip_trunks: Names = Field(
         ("127.0.0.0/8", "::1/128"), description="Networks whose calls are taken; 0.0.0.0/0 takes everybody's."
     )
@@ -164,7 +165,8 @@ def stack_config(settings: SipSettings, trace: bool) -> Config:
         net_interface=settings.sip_address or None,
         expose_headers=HEADERS,
         sip_trace=trace,
-        max_concurrent_calls=settings.sip_max_calls,
+        # The limit is kept by SipRuntime; this one leaves room for calls that the stack cannot let go of.
+        max_concurrent_calls=settings.sip_max_calls + 2 * STUCK_LIMIT,
         rtp_timeout=settings.rtp_timeout_seconds,
         extra_config_text="\n".join(lines),
     )

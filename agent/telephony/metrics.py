@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 refused = Counter("trunkline_sip_refused_total", "Inbound calls refused with 486, by reason.", ["reason"])
+stuck = Counter("trunkline_sip_stuck_calls_total", "Broken INVITEs that the SIP stack cannot let go of.")
 registered = Gauge("trunkline_sip_registered", "1 while the account is registered at its PBX or trunk.")
 lateness = Histogram(
     "trunkline_pump_lateness_seconds",

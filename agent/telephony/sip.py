@@ -1,6 +1,7 @@
 """The SIP side of one agent process: listeners, registration, calls in and out."""
 
 import asyncio
+import atexit
 import logging
 import secrets
 from collections.abc import AsyncIterator, Coroutine
@@ -17,11 +18,15 @@ from agent.telephony.policy import is_allowed_source, user_of
 from agent.telephony.ports import claim_ports
 from agent.telephony.sipleg import SipLeg
 from agent.telephony.sources import SourceWatch
+from agent.telephony.stuck import LIMIT as STUCK_LIMIT
+from agent.telephony.stuck import StuckCalls
 from agent.telephony.stun import PublicAddress
 
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
+FAREWELL_SECONDS = 0.5
+"""How long a stack that cannot be closed may still deliver its last BYEs."""
 REGISTER_RETRY_SECONDS = 30.0
 
 
@@ -37,14 +42,16 @@ class SipRuntime:
         self._networks = settings.trunk_networks
         self._runtime = Runtime()
         self._sources = SourceWatch()
+        self._stuck = StuckCalls()
         self._legs: dict[int, SipLeg] = {}
         self._arrived: asyncio.Queue[SipLeg | None] = asyncio.Queue()  # bounded by the stack's limit of calls
         self._tasks: set[asyncio.Task[None]] = set()
         self._exits = AsyncExitStack()
         self._listener: UserAgent | None = None
         self._trunk: UserAgent | None = None
-        self.registered = False
-        """Whether the account is registered, if there is one to register."""
+        self._registered = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def __aenter__(self) -> Self:
         """Listen, and begin to register. Raises SipError."""
@@ -86,12 +93,30 @@ class SipRuntime:
 
     async def drain(self) -> None:
         """Refuse new calls and return when the last one has ended."""
-        await self._runtime.drain()
+        # The stack's own wait counts stuck calls too, and would never end; its command goes out at its first step.
+        refusing = asyncio.ensure_future(self._runtime.drain())
+        await asyncio.sleep(0)
+        await self._idle.wait()
+        refusing.cancel()
+
+    async def wait_registered(self) -> None:
+        """Return once the account is registered."""
+        await self._registered.wait()
+
+    @property
+    def registered(self) -> bool:
+        """Whether the account is registered, if there is one to register."""
+        return self._registered.is_set()
 
     @property
     def active(self) -> int:
         """Calls that have not ended."""
         return len(self._legs)
+
+    @property
+    def healthy(self) -> bool:
+        """False once broken INVITEs have used up too much of the stack: drain, and replace the process."""
+        return self._stuck.count < STUCK_LIMIT
 
     async def _start(self) -> None:
         settings = self._settings
@@ -131,7 +156,12 @@ class SipRuntime:
             except BaresipError as error:
                 log.warning("could not unregister", extra={"error": str(error)})
         metrics.registered.set(0)
-        await self._runtime.close()
+        if not self._stuck.possible:
+            await self._runtime.close()
+            return
+        log.warning("the SIP stack holds stuck calls and is left to the end of the process")
+        await asyncio.sleep(FAREWELL_SECONDS)
+        atexit.unregister(self._runtime._forced_teardown)  # it would close the stack after all
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -158,27 +188,42 @@ class SipRuntime:
             await asyncio.sleep(CHECK_SECONDS)
             for leg in list(self._legs.values()):
                 await leg.check(loop.time(), self._settings.dead_call_seconds)
+            if stuck := self._stuck.check(loop.time()):
+                metrics.stuck.inc(stuck)
+                log.warning("broken INVITEs got stuck in the SIP stack", extra={"calls": self._stuck.count})
 
     def _on_event(self, event: StackEvent) -> None:
         if event.event in (Event.REGISTER_OK, Event.REGISTER_FAIL) and self._trunk and event.ua == self._trunk.handle:
-            self.registered = event.event is Event.REGISTER_OK
+            if event.event is Event.REGISTER_OK:
+                self._registered.set()
+            else:
+                self._registered.clear()
             metrics.registered.set(self.registered)
+        self._stuck.on_stack_event(event, asyncio.get_running_loop().time())
         leg = self._legs.get(event.call)
         if leg is not None:
             leg.on_stack_event(event)
             if event.event is Event.CALL_CLOSED:
                 del self._legs[event.call]
+                if not self._legs:
+                    self._idle.set()
 
     def _on_call(self, call: Call) -> None:
         headers = call.headers
         caller = user_of(headers.get("P-Asserted-Identity") or call.peer or "")
         called = user_of(headers.get("P-Called-Party-ID") or headers.get("To", ""))
+        full = len(self._legs) >= self._settings.sip_max_calls
         leg = self._adopt(call, CallInfo(_call_id(), "inbound", caller, called, "sip", headers))
+        if full:
+            metrics.refused.labels("full").inc()
+            self._spawn(leg.reject(EndReason.REFUSED))
+            return
         self._spawn(self._admit(leg, call.call_id or ""))
 
     def _adopt(self, call: Call, info: CallInfo) -> SipLeg:
         leg = SipLeg(call, info, self._settings.dial_rules, self._settings.ring_seconds)
         self._legs[call.handle] = leg
+        self._idle.clear()
         return leg
 
     async def _admit(self, leg: SipLeg, sip_call_id: str) -> None:

@@ -140,6 +140,13 @@ class RawPhone:
         """One datagram."""
         self._sip.sendto(text.encode("utf-8", "surrogateescape"), to or self.server)
 
+    def send_raw(self, data: bytes, media: tuple[str, int] | None = None) -> None:
+        """Bytes as they are: to the SIP port, or from the RTP port to `media`."""
+        if media is None:
+            self._sip.sendto(data, self.server)
+        else:
+            self._rtp.sendto(data, media)
+
     def dialog(self, called: str = "+493012345") -> Dialog:
         """A call that was not yet sent."""
         target = f"sip:{called}@{self.server[0]}:{self.server[1]}"

@@ -1,0 +1,133 @@
+"""Broken messages and packets against an agent in a process of its own: its calls go on, and it ends cleanly."""
+
+import asyncio
+import random
+
+import numpy as np
+import pytest
+
+from tests.agent.telephony.agent_process import AgentProcess, agent_process
+from tests.agent.telephony.rawpeer import RawPhone
+from tests.agent.telephony.test_sip_calls import pitch, tone
+
+SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+
+
+async def echoes(phone: RawPhone, port: int) -> None:
+    """A new call works: what is said comes back."""
+    phone.server = ("127.0.0.1", port)
+    dialog = await phone.call()
+    phone.rtp_in.clear()
+    phone.talk(dialog, tone(1.0))
+    await asyncio.sleep(1.0)
+    assert pitch(phone.heard()[4000:7000], 8000) == pytest.approx(440, abs=4)
+    phone.stop_talking()
+    assert (await phone.bye(dialog)).status == 200
+
+
+async def test_malformed_sdp_gets_an_answer_and_harms_nobody() -> None:
+    bodies = [
+        SDP + "m=audio 40000/2 RTP/AVP x y\r\n",
+        SDP + "m=audio 99999999 RTP/AVP 0\r\na=rtpmap:x PCMU/8000\r\n",
+        SDP + "m=audio 4000 RTP/AVP 77\r\na=rtpmap:77 unheard-of/8000\r\n",
+        SDP.replace("127.0.0.1", "999.1.1.1") + "m=audio 4000 RTP/AVP 0\r\n",
+        "rubbish",
+        "m=" * 2000,
+    ]
+    async with agent_process() as agent, RawPhone(agent.port) as phone:
+        for body in bodies:
+            dialog = phone.dialog()
+            phone.send(phone.request(dialog, "INVITE", body))
+            answer = await phone.response()
+            if answer.status == 200:  # the stack found something it can live with; then the call must end like any
+                phone.confirm(dialog, answer)
+                assert (await phone.bye(dialog)).status == 200
+            else:
+                assert 400 <= answer.status < 600
+        await echoes(phone, agent.port)
+        assert await agent.stop() == 0
+
+
+async def test_a_bad_via_harms_nobody() -> None:
+    async with agent_process() as agent, RawPhone(agent.port) as phone:
+        for via in ("127.0.0.1:99999999", "127.0.0.1:0", "[::1", "", "\x00\x01:5060"):
+            for method in ("OPTIONS", "INVITE", "BYE"):
+                text = phone.request(phone.dialog(), method, phone.sdp() if method == "INVITE" else "")
+                phone.send(text.replace(f"UDP 127.0.0.1:{phone.port}", f"UDP {via}"))
+        phone.send(phone.request(phone.dialog(), "OPTIONS").replace(";rport", ";rport=77777777"))
+        await asyncio.sleep(0.2)
+        while not phone.inbox.empty():
+            phone.inbox.get_nowait()
+        await echoes(phone, agent.port)
+
+
+async def test_invites_that_get_stuck_in_the_stack_take_no_call_away() -> None:
+    async with agent_process(sip_max_calls=3) as agent, RawPhone(agent.port) as phone:
+        for _ in range(10):
+            dialog = phone.dialog()
+            text = phone.request(dialog, "INVITE", phone.sdp())
+            head, _, rest = text.partition("Contact: ")
+            phone.send(head + rest.partition("\r\n")[2])
+            assert (await phone.response()).status == 500
+        await echoes(phone, agent.port)
+        assert await agent.stop() == 0
+
+
+def mutate(text: bytes, chance: random.Random) -> bytes:
+    """A message with one to five random injuries."""
+    data = bytearray(text)
+    for _ in range(chance.randint(1, 5)):
+        place = chance.randrange(len(data))
+        match chance.randrange(6):
+            case 0:
+                data[place] = chance.randrange(256)
+            case 1:
+                del data[place : place + chance.randrange(1, 60)]
+            case 2:
+                data[place:place] = chance.randbytes(chance.randrange(1, 40))
+            case 3:
+                data[place:place] = data[place : place + chance.randrange(1, 200)]
+            case 4:
+                data[place:place] = str(chance.choice([-1, 0, 99999, 2**31, 2**63, 10**30])).encode()
+            case 5:
+                data[place:place] = chance.choice(
+                    [b"\r\n", b"\r\n\r\n", b"\0", b";", b'"', b"<", b"%s%n", b"\xff" * 300]
+                )
+        if not data:
+            data = bytearray(b"x")
+    return bytes(data[:8000])
+
+
+async def vandalise(agent: AgentProcess, vandal: RawPhone, phone: RawPhone, media: tuple[str, int]) -> None:
+    """A thousand broken messages, and as many packets at the live call's port."""
+    chance = random.Random(20261122)
+    own = vandal.dialog()
+    methods = ["INVITE", "OPTIONS", "ACK", "CANCEL", "INFO", "REFER", "NOTIFY", "PRACK", "UPDATE", "BYE"]
+    for index in range(1000):
+        method = chance.choice(methods)
+        text = vandal.request(own if index % 2 else vandal.dialog(), method, vandal.sdp() if method == "INVITE" else "")
+        vandal.send_raw(mutate(text.encode(), chance))
+        vandal.send_raw(mutate(phone.packet(bytes(chance.randbytes(160)), step=0), chance), media)
+        if index % 20 == 19:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_call_goes_on_through_a_thousand_mutated_messages_and_packets() -> None:
+    async with (
+        agent_process(sip_max_calls=200) as agent,
+        RawPhone(agent.port) as phone,
+        RawPhone(agent.port) as vandal,
+    ):
+        dialog = await phone.call()
+        phone.talk(dialog, tone(60))
+        await vandalise(agent, vandal, phone, dialog.media)
+        await asyncio.sleep(0.5)
+        phone.rtp_in.clear()
+        await asyncio.sleep(1.0)
+        heard = phone.heard()
+        assert pitch(heard[1600:6400], 8000) == pytest.approx(440, abs=4)
+        assert np.count_nonzero(np.abs(heard) > 200) > 0.9 * heard.size
+        assert (await phone.bye(dialog)).status == 200
+        phone.stop_talking()
+        await echoes(phone, agent.port)
+        assert await agent.stop() == 0
