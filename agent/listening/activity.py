@@ -27,7 +27,9 @@ class ActivityRules:
     above_voices: float = 11.0
     """Where people talk in the background all the time, the caller is this much louder than their quieter moments."""
     below_caller: float = 11.0
-    """...and at most this much quieter than usual."""
+    """...and at most this much quieter than usual..."""
+    hysteresis: float = 1.5
+    """...or this much less once speaking."""
     pause_seconds: float = 0.1
     """Unvoiced for so long is a pause."""
 
@@ -109,13 +111,13 @@ class Activity:
         if quiet is None:
             return -96.0
         usual = -96.0 if self.speech_level is None else self.speech_level - self._rules.below_caller
-        return max(quiet + self._rules.above_voices, usual)
+        return max(quiet + self._rules.above_voices, usual) - (self._rules.hysteresis if self.speaking else 0.0)
 
     def _voiced(self, window: Window) -> bool:
         needed = self._rules.stop_probability if self.speaking else self._rules.start_probability
-        return (
-            window.probability >= needed and max(window.parts) >= self._threshold() and window.level >= self._voices()
-        )
+        if window.echo or window.probability < needed:
+            return False
+        return max(window.parts) >= self._threshold() and window.level >= self._voices()
 
     def _track(self, window: Window, voiced: bool) -> None:
         level = max(window.level, -80.0)

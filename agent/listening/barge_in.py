@@ -4,6 +4,7 @@ A caller who wants the floor should have silence within 0.4 s. One who says "mm-
 not stop the agent. Sound decides here; what was said decides later, while playout is paused.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.listening.events import Window
@@ -20,7 +21,7 @@ class BargeInRules:
     voiced_share: float = 0.6
     """Of the windows since the start: a cough or a slammed door is over sooner."""
     above_floor: float = 8.0
-    below_caller: float = 13.0
+    below_caller: float = 10.0
     """Against the caller's usual level: somebody else in the room is quieter."""
     interruption: float = 0.3
     """Score from which a beginning is an interruption."""
@@ -35,18 +36,13 @@ class Overtalk:
         """How much the beginning sounds like an interruption, 0 to 1; set by the ear once `wants_score`."""
         self._rate = rate
         self._rules = rules or BargeInRules()
-        self._windows = 0
-        self._voiced = 0
-        self._power = 0.0
+        self._powers: list[float | None] = []  # of each window; None where it is not voiced
         self._end = first
 
     def update(self, window: Window, voiced: bool) -> None:
         """Take a window after the first voiced sample."""
         self._end = window.end
-        self._windows += 1
-        if voiced:
-            self._voiced += 1
-            self._power += 10 ** (window.level / 10)
+        self._powers.append(10 ** (window.level / 10) if voiced else None)
 
     @property
     def wants_score(self) -> bool:
@@ -55,21 +51,22 @@ class Overtalk:
 
     def interrupts(self, floor: float, usual: float | None) -> bool:
         """Whether playout should pause, given the noise floor and the caller's usual level, dBFS."""
-        if self._seconds < self._rules.listen or self._voiced < self._rules.voiced_share * self._windows:
+        if self._seconds < self._rules.listen:
             return False
-        if not self._loud(floor, usual):
-            return False
-        if self._seconds >= self._rules.longest_backchannel:
-            return True
-        return self.score is not None and self.score >= self._rules.interruption
+        if self.score is not None and self.score >= self._rules.interruption:
+            return self._loud(self._powers, floor, usual)
+        # The background may go on where the backchannel ended: the last fifth of a second must be the caller.
+        return self._seconds >= self._rules.longest_backchannel and self._loud(self._powers[-6:], floor, usual)
 
     @property
     def _seconds(self) -> float:
         return (self._end - self.first) / self._rate
 
-    def _loud(self, floor: float, usual: float | None) -> bool:
-        mean = self._power / max(1, self._voiced)
+    def _loud(self, powers: Sequence[float | None], floor: float, usual: float | None) -> bool:
+        voiced = [power for power in powers if power is not None]
+        if len(voiced) < self._rules.voiced_share * len(powers):
+            return False
         needed = floor + self._rules.above_floor
         if usual is not None:
             needed = max(needed, usual - self._rules.below_caller)
-        return mean >= 10 ** (needed / 10)
+        return sum(voiced) / len(voiced) >= 10 ** (needed / 10)
