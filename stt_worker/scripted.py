@@ -55,7 +55,7 @@ def _word_ends(utterance: Utterance) -> list[float]:
     total = np.cumsum(sound) * 0.02
     if not len(total) or total[-1] < 0.06:
         return []
-    count = max(1, round(float(total[-1]) / SECONDS_PER_WORD))
+    count = max(1, int(total[-1] / SECONDS_PER_WORD + 1e-6))
     targets = np.minimum(np.arange(1, count + 1) * SECONDS_PER_WORD, total[-1])
     ends: list[float] = ((np.searchsorted(total, targets - 1e-9) + 1) * 0.02).tolist()
     return ends

@@ -1,0 +1,358 @@
+"""The contract over real gRPC, with the scripted engine behind it."""
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from prometheus_client import REGISTRY
+
+from protos import common_pb2
+from protos import speech_to_text_pb2 as pb
+from services.errors import RETRY_AFTER
+from tests.stt_worker.calling import FINAL, RATE, SPECULATIVE, silence, speech, worker
+
+TALK = np.concatenate([silence(0.2), speech(1.3), silence(0.4)])
+
+
+def decodes(kind: str) -> float:
+    return REGISTRY.get_sample_value("trunkline_stt_decodes_total", {"kind": kind}) or 0.0
+
+
+async def test_a_call_of_two_turns() -> None:
+    finals = REGISTRY.get_sample_value("trunkline_stt_final_seconds_count") or 0
+    async with worker() as served:
+        phone = served.phone()
+        opened = await phone.open(conversation_id="c1", language="en-GB")
+        assert opened.model == "scripted"
+        assert opened.worker_id
+        await phone.say(TALK)
+        await phone.ask(1, FINAL)
+        first = await phone.transcript()
+        assert (first.request_id, first.kind, first.text) == (1, FINAL, "i would like")
+        assert first.through_sample == phone.position
+        assert [word.text for word in first.words] == ["i", "would", "like"]
+        assert first.words[0].first_sample == pytest.approx(0.2 * RATE, abs=400)
+        assert first.words[-1].end_sample <= first.through_sample
+        assert not first.superseded
+        await phone.say(np.concatenate([speech(0.8), silence(0.3)]))
+        await phone.ask(2, FINAL)
+        second = await phone.transcript()
+        assert second.text == "i would"
+        assert second.words[0].first_sample >= first.through_sample
+        await phone.hang_up()
+        assert await phone.read() is None
+    assert REGISTRY.get_sample_value("trunkline_stt_final_seconds_count") == finals + 2
+    assert REGISTRY.get_sample_value("trunkline_stt_streams") == 0
+
+
+async def test_silence_is_answered_empty_without_a_decode() -> None:
+    before = decodes("final")
+    async with worker() as served:
+        phone = await served.call()
+        await phone.say(silence(2))
+        await phone.ask(1, FINAL)
+        answer = await phone.transcript()
+    assert answer.text == ""
+    assert not answer.words
+    assert answer.no_speech_probability == 1
+    assert decodes("final") == before
+
+
+async def test_a_final_after_a_guess_and_only_silence_is_answered_without_a_decode() -> None:
+    async with worker() as served:
+        phone = await served.call()
+        await phone.say(TALK)
+        await phone.ask(1, SPECULATIVE)
+        guess = await phone.transcript()
+        before = decodes("final")
+        await phone.say(silence(0.5))
+        await phone.ask(2, FINAL)
+        final = await phone.transcript()
+        assert (guess.kind, final.kind) == (SPECULATIVE, FINAL)
+        assert final.text == guess.text == "i would like"
+        assert list(final.words) == list(guess.words)
+        assert (final.queue_seconds, final.decode_seconds) == (0, 0)
+        assert decodes("final") == before
+
+
+async def test_a_final_after_a_guess_and_more_speech_covers_everything() -> None:
+    async with worker() as served:
+        phone = await served.call()
+        await phone.say(TALK)
+        await phone.ask(1, SPECULATIVE)
+        assert (await phone.transcript()).text == "i would like"
+        await phone.say(TALK)
+        await phone.ask(2, FINAL)
+        assert (await phone.transcript()).text == "i would like to book an"
+
+
+async def test_a_final_waits_for_a_guess_under_way_that_hears_the_same() -> None:
+    before = decodes("final")
+    async with worker(scripted_delay=0.6) as served:
+        phone = await served.call()
+        await phone.say(TALK)
+        await phone.ask(1, SPECULATIVE)
+        await asyncio.sleep(0.3)
+        await phone.say(silence(0.1))
+        await phone.ask(2, FINAL)
+        answers = [await phone.transcript(), await phone.transcript()]
+    assert [(a.request_id, a.text, a.superseded) for a in answers] == [
+        (1, "i would like", False),
+        (2, "i would like", False),
+    ]
+    assert 0 < answers[1].decode_seconds < answers[0].decode_seconds
+    assert decodes("final") == before
+
+
+async def test_a_guess_that_has_not_begun_is_superseded_by_a_later_request() -> None:
+    async with worker(scripted_delay=0.6) as served:
+        other, phone = await served.call(), await served.call()
+        await other.say(TALK)
+        await other.ask(1, FINAL)
+        await phone.say(TALK)
+        await asyncio.sleep(0.2)  # the only decoder is busy with the other call
+        await phone.ask(1, SPECULATIVE)
+        await phone.ask(2, SPECULATIVE)
+        await phone.ask(3, FINAL)
+        answers = [await phone.transcript() for _ in range(3)]
+        assert [(a.request_id, a.superseded, a.text) for a in answers] == [
+            (1, True, ""),
+            (2, True, ""),
+            (3, False, "i would like"),
+        ]
+        assert answers[2].queue_seconds > 0
+        assert (await other.transcript()).text == "i would like"
+
+
+async def test_partials_come_unasked_and_their_stable_part_only_grows() -> None:
+    async with worker() as served:
+        phone = await served.call(partials=True)
+        shown: list[pb.Partial] = []
+        for _ in range(8):
+            await phone.say(speech(0.4))
+            response = await phone.read()
+            assert response is not None
+            shown.append(response.partial)
+        assert shown[-1].stable
+        assert all(b.stable.startswith(a.stable) for a, b in pairwise(shown))
+        said = ["i", "would", "like", "to", "book", "an", "appointment", "for", "next", "tuesday"]
+        whole = f"{shown[-1].stable} {shown[-1].rest}".split()
+        assert whole == said[: int(shown[-1].through_sample / RATE / 0.4 + 0.01)]
+        assert 2 * RATE < shown[-1].through_sample <= phone.position
+
+
+async def test_no_partials_unless_wanted() -> None:
+    before = decodes("partial")
+    async with worker() as served:
+        phone = await served.call()
+        await phone.say(speech(2))
+        await phone.ask(1, FINAL)
+        response = await phone.read()
+        assert response is not None
+        assert response.WhichOneof("message") == "transcript"
+    assert decodes("partial") == before
+
+
+async def test_partials_thin_out_under_load_and_finals_do_not_wait_for_them() -> None:
+    async with worker(scripted_delay=0.2) as served:
+        talker, asker = await served.call(partials=True), await served.call()
+        before = decodes("partial")
+        await asker.say(TALK)
+        await asker.ask(1, FINAL)
+        await asyncio.sleep(0.05)
+        await talker.say(speech(6))  # would be 20 partials
+        await talker.ask(1, FINAL)
+        await talker.transcript()
+        await asker.transcript()
+        assert decodes("partial") - before <= 2
+
+
+@pytest.mark.parametrize(
+    ("encoding", "rate"),
+    [
+        (common_pb2.ENCODING_PCM_S16LE, 16_000),
+        (common_pb2.ENCODING_PCM_S16LE, 24_000),
+        (common_pb2.ENCODING_PCM_S16LE, 48_000),
+        (common_pb2.ENCODING_MULAW, 8000),
+        (common_pb2.ENCODING_ALAW, 8000),
+    ],
+)
+async def test_every_rate_and_encoding(encoding: Any, rate: int) -> None:
+    async with worker() as served:
+        phone = await served.call(sample_rate=rate, encoding=encoding)
+        if encoding == common_pb2.ENCODING_PCM_S16LE:
+            await phone.say(np.concatenate([speech(0.85, rate), silence(0.35, rate)]), chunk=rate // 10)
+        else:
+            # The codes for loud samples of both signs, and 0xD5 or 0xFF for silence.
+            quiet = b"\xff" if encoding == common_pb2.ENCODING_MULAW else b"\xd5"
+            for _ in range(9):
+                await phone.send(
+                    audio=pb.Audio(first_sample=phone.position, data=b"\x20\x20\x20\x20\xa0\xa0\xa0\xa0" * 100)
+                )
+                phone.position += 800
+            await phone.send(audio=pb.Audio(first_sample=phone.position, data=quiet * 800))
+            phone.position += 800
+        await phone.ask(1, FINAL)
+        assert (await phone.transcript()).text == "i would"
+
+
+async def test_a_gap_in_the_positions_is_silence() -> None:
+    async with worker() as served:
+        phone = await served.call()
+        await phone.say(speech(0.85))
+        phone.position += RATE  # the voice activity detector heard nothing
+        await phone.say(speech(0.85))
+        await phone.ask(1, FINAL)
+        answer = await phone.transcript()
+        assert answer.text == "i would like to"
+        assert answer.words[2].end_sample > int(1.85 * RATE)
+
+
+OPEN = {"sample_rate": RATE, "encoding": common_pb2.ENCODING_PCM_S16LE}
+BAD_OPENINGS: list[tuple[dict[str, Any], str]] = [
+    ({"sample_rate": 11_025}, "open.sample_rate: 11025 is not one of 8000"),
+    ({"encoding": 0}, "open.encoding"),
+    ({"encoding": common_pb2.ENCODING_MULAW, "sample_rate": 16_000}, "open.encoding: G.711"),
+    ({"conversation_id": "x" * 65}, "open.conversation_id"),
+    ({"hints": pb.Hints(phrases=["a"] * 101)}, "open.hints.phrases: 101"),
+    ({"hints": pb.Hints(phrases=["a" * 65])}, "open.hints.phrases"),
+]
+BAD_MESSAGES: list[tuple[dict[str, Any], str]] = [
+    ({"open": pb.Open(**OPEN)}, "message: open was sent before"),
+    ({}, "message: is empty"),
+    ({"audio": pb.Audio(data=b"123")}, "audio.data: 3 bytes"),
+    ({"audio": pb.Audio(data=bytes(2 * 1601))}, "audio.data: 0.200 s"),
+    ({"transcribe": pb.Transcribe(request_id=1, through_sample=1, kind=FINAL)}, "transcribe.through_sample: 1 is not"),
+    ({"transcribe": pb.Transcribe(request_id=1)}, "transcribe.kind"),
+    ({"hints": pb.Hints(phrases=["a"] * 101)}, "hints.phrases: 101"),
+]
+
+
+@pytest.mark.parametrize(("fields", "text"), BAD_OPENINGS)
+async def test_a_bad_opening_is_refused_and_named(fields: dict[str, Any], text: str) -> None:
+    async with worker() as served:
+        phone = served.phone()
+        await phone.send(open=pb.Open(**(OPEN | fields)))
+        code, details = await phone.failure()
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert details.startswith(text)
+
+
+@pytest.mark.parametrize(("message", "text"), BAD_MESSAGES)
+async def test_a_bad_message_is_refused_and_named(message: dict[str, Any], text: str) -> None:
+    async with worker() as served:
+        phone = await served.call()
+        await phone.send(**message)
+        code, details = await phone.failure()
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert details.startswith(text)
+
+
+async def test_the_first_message_must_open() -> None:
+    async with worker() as served:
+        phone = served.phone()
+        await phone.send(audio=pb.Audio(data=b"12"))
+        code, details = await phone.failure()
+        assert (code, details) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "message: the first message of a stream must be open",
+        )
+        silent = served.phone()
+        await silent.hang_up()
+        assert (await silent.failure())[0] is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_positions_that_go_back_and_ids_used_twice_are_refused() -> None:
+    async with worker() as served:
+        phone = await served.call()
+        await phone.say(speech(0.1))
+        phone.position -= 1
+        await phone.say(speech(0.1))
+        assert "audio.first_sample: 799 goes back" in (await phone.failure())[1]
+        again = await served.call()
+        await again.ask(7, FINAL)
+        await again.ask(7, FINAL)
+        assert "transcribe.request_id: 7" in (await again.failure())[1]
+
+
+async def test_more_streams_than_places_are_refused_with_a_delay_and_a_place_is_freed() -> None:
+    async with worker(max_streams=1) as served:
+        phone = await served.call()
+        full = served.phone()
+        await full.send(open=pb.Open(**OPEN))
+        code, details = await full.failure()
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "1 places" in details
+        assert int((await full.trailers())[RETRY_AFTER]) > 0
+        await phone.hang_up()
+        assert await phone.read() is None
+        assert (await served.call()) is not None
+
+
+async def test_more_requests_than_may_wait_end_the_stream_that_asked() -> None:
+    async with worker(scripted_delay=1.0, max_waiting=1) as served:
+        phones = [await served.call() for _ in range(3)]
+        for phone in phones:
+            await phone.say(TALK)
+        for phone in phones:
+            await phone.ask(1, FINAL)
+            await asyncio.sleep(0.1)
+        assert (await phones[2].failure())[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert [(await phone.transcript()).text for phone in phones[:2]] == ["i would like"] * 2
+
+
+async def test_a_client_that_does_not_read_blocks_only_itself() -> None:
+    async with worker() as served:
+        stuck, phone = await served.call(), await served.call()
+
+        async def flood() -> None:
+            for request_id in range(5000):
+                await stuck.say(speech(0.1))
+                await stuck.ask(request_id, FINAL)
+
+        flooding = asyncio.create_task(flood())
+        await asyncio.sleep(0.5)
+        await phone.say(TALK)
+        await phone.ask(1, FINAL)
+        assert (await asyncio.wait_for(phone.transcript(), 20)).text == "i would like"
+        assert not flooding.done()
+        flooding.cancel()
+
+
+async def test_half_closing_answers_what_is_under_way() -> None:
+    async with worker(scripted_delay=0.3) as served:
+        phone = await served.call()
+        await phone.say(TALK)
+        await phone.ask(1, FINAL)
+        await phone.hang_up()
+        assert (await phone.transcript()).text == "i would like"
+        assert await phone.read() is None
+
+
+async def test_draining_is_told_with_its_deadline_and_then_ends_the_stream() -> None:
+    async with worker() as served:
+        phone = await served.call()
+        served.drain.begin(1.0)
+        response = await phone.read()
+        assert response is not None
+        assert response.draining.deadline_seconds == pytest.approx(1.0, abs=0.2)
+        await phone.say(TALK)
+        await phone.ask(1, FINAL)
+        assert (await phone.transcript()).text == "i would like"
+        assert (await phone.failure())[0] is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_hints_may_change_in_a_call() -> None:
+    async with worker() as served:
+        phone = await served.call(hints=pb.Hints(phrases=["Oduya"]))
+        await phone.say(TALK)
+        await phone.ask(1, SPECULATIVE)
+        await phone.transcript()
+        before = decodes("final")
+        await phone.send(hints=pb.Hints(phrases=["Hathaway"]))
+        await phone.ask(2, FINAL)
+        assert (await phone.transcript()).text == "i would like"
+        assert decodes("final") == before + 1
