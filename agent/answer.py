@@ -40,6 +40,14 @@ class Generation:
     running: bool = True
 
 
+class _Lost(Unavailable):
+    """The language model's worker died; `reachable`: there is another one."""
+
+    def __init__(self, reachable: bool) -> None:
+        super().__init__("the language model was lost")
+        self.reachable = reachable
+
+
 class Answer:
     """Answers what the caller said. Owned by one task, `run`; the call may `confirm` it."""
 
@@ -53,12 +61,14 @@ class Answer:
         draft: Draft,
         new_id: Ids,
         text: str,
+        message: int | None = None,
     ) -> None:
+        """`message`: the question already stands in the history, committed; else it is put there."""
         self.text = text
         self.utterance = utterance
         self.marks: dict[Mark, float] = {}
         self.generations: list[Generation] = []
-        self.message: int | None = None
+        self.message = message
         """The question in the history, provisional until confirmed; None before it stands there."""
         self.confirmed = asyncio.Event()
         self.words: tuple[Word, ...] = ()
@@ -76,9 +86,13 @@ class Answer:
 
     def confirm(self) -> None:
         """The caller has finished: nothing is taken back any more."""
-        self.confirmed.set()
         if self.message is not None:
             self._mind.commit(self.message)
+        self.confirmed.set()
+
+    def repeat(self) -> None:
+        """The question was confirmed before: this is another try."""
+        self.confirmed.set()
 
     def receive(self, event: MindEvent, generation_id: int) -> None:
         """An event of one of this answer's generations."""
@@ -89,9 +103,10 @@ class Answer:
     async def run(self) -> None:
         """Until all sound of the answer has been pushed. Raises ServiceError when a worker cannot be had."""
         await self._tooling.settled()
-        self.message = self._draft.settle(self.text)
-        if self.confirmed.is_set():
-            self._mind.commit(self.message)
+        if self.message is None:
+            self.message = self._draft.settle(self.text)
+            if self.confirmed.is_set():
+                self._mind.commit(self.message)
         definition = self._definition
         async with (
             self._voice.open(
@@ -130,8 +145,8 @@ class Answer:
             self._mind.generate(generation.id)
             try:
                 return await self._follow(mouth, generation)
-            except Unavailable:
-                if generation.text:
+            except _Lost as lost:
+                if generation.text or not lost.reachable:
                     raise
         raise Unavailable("the language model was lost twice in one answer")
 
@@ -153,9 +168,9 @@ class Answer:
                     calls.append(call)
                 case Done():
                     generation.running = False
-                case GenerationLost():
+                case GenerationLost(_, _, _, reachable):
                     generation.running = False
-                    raise Unavailable("the language model was lost")
+                    raise _Lost(reachable)
                 case _:
                     pass
         self._say(mouth, generation.id, phraser.flush())

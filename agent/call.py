@@ -133,7 +133,7 @@ class Call:
                 self.elapsed,
             )
             conversation = Conversation(around, lambda tell: Hearing(ear, recogniser, parts.turn_model, group, tell))
-            line = Line(self.leg, ear, conversation, recording)
+            line = Line(self.leg, ear, conversation, recording, lambda: self.hang_up(EndReason.FAILED))
             parts.pump.add(line)
             conversation.greet()
             loops = [

@@ -25,6 +25,9 @@ from services.telemetry import spoken
 
 log = logging.getLogger(__name__)
 
+_MOST_TRIES = 3
+"""Failures of the answer to one question, before the call is given up."""
+
 
 class Conversation:
     """Owns the turn machine, the speaker and the answer under way."""
@@ -43,6 +46,9 @@ class Conversation:
         self._own = OwnWords(around, self.speaker, self.tell)
         self._draft = Draft(around.mind, around.new_id)
         self._failed = False  # the answer under way cannot go on
+        self._again: Answer | None = None  # failed before a word of it was heard; tried again after the apology
+        self._tries = 0  # of the question under way
+        self._leaving = False  # the call ends whatever the caller says
         self._said = around.definition.greeting  # the agent's last words: what the caller answers to
         self._transcribed = 0.0  # when the last transcript came
         self._over_agent_since = 0.0  # the caller's first voiced sample of the speech under way
@@ -103,6 +109,7 @@ class Conversation:
     def time_over(self) -> None:
         """The call has lasted as long as it may."""
         self._drop("abandoned")
+        self._leaving = True
         self._own.say(Kind.GOODBYE, self._around.definition.phrases.time_over, then=EndReason.MAX_DURATION)
 
     def close(self) -> None:
@@ -115,8 +122,12 @@ class Conversation:
     # -- actions -----------------------------------------------------------------------------------------------------
 
     def _do(self, action: moves.Action) -> None:
+        if self._leaving:
+            return
         match action:
             case moves.Listen(position):
+                if self.turns.floor is Floor.LISTENING and self._answer and self._answer.confirmed.is_set():
+                    self._drop("abandoned")  # another try at an answer; what the caller says now comes first
                 self.hearing.listen(position)
             case moves.AskTranscript(request, final):
                 self.hearing.ask(request, final)
@@ -158,12 +169,21 @@ class Conversation:
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
-    def _begin(self, text: str) -> None:
+    def _begin(self, text: str, message: int | None = None) -> None:
         around = self._around
         self._failed = False
+        self._again = None
         utterance = self.speaker.utterance(Kind.ANSWER)
         self._answer = Answer(
-            around.definition, around.mind, around.tts, around.tooling, utterance, self._draft, around.new_id, text
+            around.definition,
+            around.mind,
+            around.tts,
+            around.tooling,
+            utterance,
+            self._draft,
+            around.new_id,
+            text,
+            message,
         )
         if not self._consent_pending:
             self._task = around.group.create_task(self._run(self._answer))
@@ -188,7 +208,7 @@ class Conversation:
 
     def _confirm(self, stopped: float, over: float) -> None:
         answer = self._answer
-        if answer is None:  # cannot be: the turns confirm only what they began
+        if answer is None:
             raise RuntimeError("an answer was confirmed that was never begun")
         log.info("turn", extra={"caller": spoken(answer.text)})
         answer.marks[Mark.CALLER_STOPPED] = stopped
@@ -200,6 +220,7 @@ class Conversation:
             return
         if refuses(answer.text, self._around.definition.recording.opt_out_phrases):
             self._around.recording.refuse()
+        self._tries = 0
         answer.confirm()
         self.speaker.play(answer.utterance)
         if self._failed:
@@ -214,9 +235,29 @@ class Conversation:
         self._own.say(Kind.GREETING, self._around.definition.greeting)
 
     def _fail(self) -> None:
-        """The answer cannot go on: say so, with sound that is there already."""
+        """The answer cannot go on: say so, with sound that is there already. One of which nothing was heard is tried
+        again after the apology, and then without another."""
+        answer, phrases = self._answer, self._around.definition.phrases
+        silent = answer is not None and answer.utterance.started is None
         self._drop("failed")
-        self._own.say(Kind.APOLOGY, self._around.definition.phrases.apology)
+        self._tries += 1
+        if self._tries > _MOST_TRIES:
+            self._own.say(Kind.GOODBYE, phrases.failure, then=EndReason.FAILED)
+            return
+        self._again = answer if silent else None
+        if self._tries == 1 or not silent:
+            self._own.say(Kind.APOLOGY, phrases.apology)
+        else:
+            self._try_again()
+
+    def _try_again(self) -> None:
+        failed, self._again = self._again, None
+        if failed is None or self.turns.caller_speaking:
+            return
+        self._begin(failed.text, failed.message)
+        if self._answer is not None:
+            self._answer.repeat()
+            self.speaker.play(self._answer.utterance)
 
     def _drop(self, outcome: str) -> None:
         """End what is being said, or about to be; the history keeps what was heard."""
@@ -276,6 +317,8 @@ class Conversation:
             self._said = self._own.write(utterance, utterance.kind.value, [])
             self._own.ended(utterance)
         self.tell(moves.AgentEnded())
+        if utterance.kind is Kind.APOLOGY:
+            self._try_again()
 
 
 def joined(texts: list[str]) -> str:

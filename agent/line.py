@@ -1,6 +1,8 @@
 """The pump's view of a call: every 20 ms, sound in and sound out, and what listening makes of it."""
 
 import asyncio
+import logging
+from collections.abc import Callable
 
 from agent import moves
 from agent.audio import Samples, frame_samples, silence
@@ -10,11 +12,16 @@ from agent.listening.pool import Ear
 from agent.recording import Recording
 from agent.telephony.leg import Leg
 
+log = logging.getLogger(__name__)
+
 
 class Line:
     """A member of the pump. Does nothing slow: it runs in the one tick of all calls."""
 
-    def __init__(self, leg: Leg, ear: Ear, conversation: Conversation, recording: Recording) -> None:
+    def __init__(
+        self, leg: Leg, ear: Ear, conversation: Conversation, recording: Recording, failed: Callable[[], None]
+    ) -> None:
+        """`failed` is called when a bug shows: it ends this call, and no other."""
         self.leg = leg
         self.ear = ear
         self.held = False
@@ -23,10 +30,27 @@ class Line:
         self._recording = recording
         self._caller = silence(frame_samples(leg.rate))
         self._first = 0
+        self._failed = failed
         self._loop = asyncio.get_running_loop()
 
     def on_frames(self, frames: Samples, first: int, now: float) -> None:
         """What the line brought, from position `first` on; the ear has heard it."""
+        try:
+            self._take(frames, first, now)
+        except Exception:
+            log.exception("a call broke")
+            self._failed()
+
+    def next_frame(self, now: float) -> Samples | None:
+        """What to send."""
+        try:
+            return self._give(now)
+        except Exception:
+            log.exception("a call broke")
+            self._failed()
+            return None
+
+    def _take(self, frames: Samples, first: int, now: float) -> None:
         self._caller, self._first = frames, first
         events = self.ear.events()
         if self.held:
@@ -37,8 +61,7 @@ class Line:
             self._conversation.tell(self._event(event, zero))
         self._conversation.tell(moves.Tick())
 
-    def next_frame(self, now: float) -> Samples | None:
-        """What to send."""
+    def _give(self, now: float) -> Samples | None:
         frame = None if self.held else self._conversation.speaker.next_frame(now)
         self.ear.agent_speaking(frame)
         self._recording.frame(self._first, self._caller, silence(len(self._caller)) if frame is None else frame)

@@ -45,6 +45,7 @@ def act(scene: Callable[[Stage], Coroutine[Any, Any, None]], *arguments: Any, **
 def test_greets_answers_and_writes_it_down() -> None:
     async def talk() -> Stage:
         async with Stage(echo, heard=["the opening hours, please."]) as stage:
+            stage.recogniser.seconds = 0.05
             await stage.until(stage.speaking)
             assert stage.call.elapsed() <= 0.1, "the greeting is there before it is needed"
             await stage.quiet()
@@ -257,15 +258,44 @@ def test_a_lost_voice_is_an_apology_and_the_next_turn_is_answered() -> None:
         stopped = await stage.say(1.0)
         await stage.until(stage.speaking)
         assert stage.now - stopped < 1.5
-        await stage.quiet()
+        await stage.quiet(0.05)
+        speech = asyncio.ensure_future(stage.say(1.0))
+        await asyncio.sleep(0.5)
         stage.voice.dead = False
-        await stage.say(1.0)
+        await speech
         await stage.until(stage.speaking)
         await stage.quiet()
 
     stage = act(scene, echo, heard=["the prices, please.", "the address, please."])
+    outcomes = [turn.outcome for turn in stage.record.turns]
+    assert outcomes == ["greeting", "failed", "apology", "failed", "abandoned", "answered"], "the caller came first"
+    assert [turn.agent_heard for turn in stage.record.turns if turn.outcome == "failed"] == ["", ""]
+
+
+def test_what_could_not_be_answered_is_answered_after_the_apology() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.voice.dead = True
+        await stage.say(1.0)
+        await stage.until(stage.speaking)
+        stage.voice.dead = False
+        await stage.quiet(0.5)
+
+    stage = act(scene, echo, heard=["the prices, please."])
     assert [turn.outcome for turn in stage.record.turns] == ["greeting", "failed", "apology", "answered"]
-    assert stage.record.turns[1].agent_heard == ""
+    assert "the prices" in stage.record.turns[-1].agent_heard
+    assert sum(m.role is Role.USER for m in stage.mind.history) == 1
+
+
+def test_a_call_that_cannot_go_on_is_ended_with_words() -> None:
+    async def scene(stage: Stage) -> None:
+        stage.voice.dead = True
+        await stage.say(1.0)
+        await stage.until(lambda: stage.record.end)
+
+    stage = act(scene, echo, heard=["the prices, please."])
+    assert stage.record.end == "failed"
+    assert stage.record.turns[-1].outcome == "goodbye"
+    assert "not working" in stage.record.turns[-1].agent_heard
 
 
 def test_a_lost_recogniser_is_an_apology_in_time() -> None:
