@@ -58,7 +58,8 @@ def _zone(name: str) -> str:
 
 def _web_address(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    # Reading the port checks its range.
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or re.search(r"\s", url):
         raise ValueError("must be an http:// or https:// address")
     return url
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.store.recorder import Recorder
 from agent.store.records import TurnRow
-from agent.store.rows import write_turn
+from agent.store.rows import turn_values, write_turn
 from agent.store.writer import Writer
 
 
@@ -19,7 +19,7 @@ def stamp(moment: datetime) -> str:
 
 
 class CallRecord:
-    """Writes one call. No method blocks or fails."""
+    """Writes one call. No method blocks; what cannot be written is logged and counted, not raised."""
 
     def __init__(self, call_id: str, writer: Writer, recordings: Path, now: Callable[[], datetime]) -> None:
         self._id = call_id
@@ -34,7 +34,8 @@ class CallRecord:
 
     def turn(self, row: TurnRow) -> None:
         """Write, or write again, a turn."""
-        self._writer.put(lambda sql: write_turn(sql, self._id, row))
+        values = turn_values(self._id, row)
+        self._writer.put(lambda sql: write_turn(sql, values))
 
     def event(self, kind: str, at: float, **data: Any) -> None:
         """Write an event `at` seconds after the call connected; `data` must be JSON."""

@@ -13,9 +13,17 @@ class ProcessMark:
         """Take a lock in `directory`, which is made. Raises OSError."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
-        self.id = uuid.uuid4().hex
-        self._file = os.open(self._path(self.id), os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self.id, self._file = self._take()
+
+    def _take(self) -> tuple[str, int]:
+        while True:
+            process = uuid.uuid4().hex
+            file = os.open(self._path(process), os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Another process that tidied up between these two lines took the mark for a dead one's.
+            if self._path(process).exists():
+                return process, file
+            os.close(file)
 
     def alive(self, process: str) -> bool:
         """Whether the process with that id still runs. Removes the mark of a dead one."""
@@ -34,6 +42,11 @@ class ProcessMark:
             return False
         finally:
             os.close(file)
+
+    def tidy(self) -> None:
+        """Remove the marks of all dead processes."""
+        for mark in self._directory.glob("*.lock"):
+            self.alive(mark.stem)
 
     def close(self) -> None:
         """Let go: the process has left nothing unfinished."""

@@ -22,24 +22,26 @@ def call_from(row: sqlite3.Row) -> CallRow:
     return CallRow(**fields)
 
 
-def write_turn(connection: sqlite3.Connection, call_id: str, turn: TurnRow) -> None:
-    """Insert or replace."""
-    connection.execute(
-        "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            call_id,
-            turn.index,
-            turn.outcome,
-            turn.caller,
-            turn.agent_sent,
-            turn.agent_heard,
-            json.dumps(dict(turn.marks)),
-            json.dumps(dict(turn.stages)),
-            turn.latency,
-            int(turn.interrupted),
-            json.dumps([asdict(word) for word in turn.words]),
-        ),
+def turn_values(call_id: str, turn: TurnRow) -> tuple[object, ...]:
+    """A row of the table `turns`."""
+    return (
+        call_id,
+        turn.index,
+        turn.outcome,
+        turn.caller,
+        turn.agent_sent,
+        turn.agent_heard,
+        json.dumps(dict(turn.marks)),
+        json.dumps(dict(turn.stages)),
+        turn.latency,
+        int(turn.interrupted),
+        json.dumps([asdict(word) for word in turn.words]),
     )
+
+
+def write_turn(connection: sqlite3.Connection, values: tuple[object, ...]) -> None:
+    """Insert or replace the row `values`."""
+    connection.execute("INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def turns_of(connection: sqlite3.Connection, call_id: str) -> tuple[TurnRow, ...]:

@@ -150,6 +150,7 @@ class Store:
         for call_id in dead:
             ended = last_sign_of_life(connection, call_id)
             connection.execute("UPDATE calls SET ended = ?, reason = ? WHERE id = ?", (ended, INTERRUPTED, call_id))
+        self._process.tidy()
         return len(dead)
 
     def _delete(self, connection: sqlite3.Connection, call_id: str) -> bool:

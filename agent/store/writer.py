@@ -129,10 +129,12 @@ class Writer:
             callback = job(connection)
         except (sqlite3.Error, OSError) as error:
             self._failed("sound" if sound else "record", 1, error)
+        except Exception as error:  # noqa: BLE001 - a bug in one job must not end the records of all calls
+            self._failed("sound" if sound else "record", 1, error, bug=True)
         else:
             if callback:
                 after.append(callback)
 
-    def _failed(self, what: str, count: int, error: Exception) -> None:
+    def _failed(self, what: str, count: int, error: Exception, bug: bool = False) -> None:
         dropped.labels(what).inc(count)
-        log.error("not written", extra={"what": what, "count": count, "error": str(error)})
+        log.error("not written", extra={"what": what, "count": count, "error": str(error)}, exc_info=bug)

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_ARGUMENTS = 32 * 1024
 """Characters of JSON."""
+LONGEST_PROBLEM = 300
+"""Characters of what is wrong with them, which repeats them."""
 
 
 class Toolbox:
@@ -85,7 +87,8 @@ class Toolbox:
             return error_result("invalid_arguments", f"not JSON: {problem}")
         if mistake := next(self._validators[name].iter_errors(arguments), None):
             where = ".".join(str(part) for part in mistake.absolute_path)
-            return error_result("invalid_arguments", f"{where}: {mistake.message}" if where else mistake.message)
+            told = mistake.message[:LONGEST_PROBLEM]
+            return error_result("invalid_arguments", f"{where}: {told}" if where else told)
         valid: Mapping[str, Any] = arguments
         return valid
 

@@ -25,7 +25,8 @@ async def call_webhook(
     """
     key = f"{context.call_id}:{context.tool_call_id}"
     body = {"call_id": context.call_id, "tool": webhook.name, "arguments": arguments, "idempotency_key": key}
-    headers = {"Idempotency-Key": key} | _secret(webhook)
+    # Nothing packed: a few bytes must not unfold into gigabytes before they can be counted.
+    headers = {"Idempotency-Key": key, "Accept-Encoding": "identity"} | _secret(webhook)
     try:
         async with asyncio.timeout(webhook.timeout_seconds):
             # Redirects are not followed: the definition names the only address that gets the caller's data.

@@ -106,6 +106,9 @@ def test_two_lines_make_an_agent() -> None:
         ("[calendar.open]\nfunday = ['09:00-12:00']", "calendar.open.funday"),
         ("[[expecting]]\nafter = '('\nanswer = 'name'", "expecting[0]: after: not a regular expression"),
         ("[ended]\nurl = 'ftp://x'", "a.toml: line 4: ended.url: 'ftp://x': must be an http:// or https:// address"),
+        ("[ended]\nurl = 'http://a b'", "ended.url: 'http://a b': must be an http:// or https:// address"),
+        ("[ended]\nurl = 'http://x:99999'", "ended.url: 'http://x:99999': Port out of range"),
+        ("[ended]\nurl = 'http://[x'", "ended.url: 'http://[x': Invalid IPv6 URL"),
         ("[ended]\nurl = 'http://x'\nsecret_variable = 'a-b'", "a.toml: line 5: ended.secret_variable: 'a-b'"),
         (
             "[[tool]]\nname = 'x'\ndescription = 'd'\nurl = 'http://x'\n[[tool]]\nname = 'y'\ndescription = 'd'\nurl = 'http://y'\n"

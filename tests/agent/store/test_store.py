@@ -12,6 +12,7 @@ import pytest
 from agent.audio import silence
 from agent.errors import StartError
 from agent.store import Store, TurnRow, Word
+from agent.store.liveness import ProcessMark
 from agent.store.schema import connect
 from agent.store.store import INTERRUPTED
 from agent.store.writer import Writer
@@ -237,3 +238,56 @@ async def test_one_failing_write_takes_no_other_with_it(tmp_path: Path) -> None:
     assert found is not None
     assert found.call.agent == "a"
     assert len(found.events) == 1
+
+
+async def test_a_bug_in_one_write_ends_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    writer, done = Writer(lambda: connect(tmp_path / "x.sqlite")), []
+
+    def bug(_: sqlite3.Connection) -> None:
+        raise ZeroDivisionError("the bug")
+
+    await writer.start()
+    writer.put(bug)
+    writer.put(lambda _: done.append("written"))
+    await writer.close()
+    assert done == ["written"]
+    assert "the bug" in caplog.text
+
+
+async def test_what_cannot_be_stored_is_dropped_alone(tmp_path: Path) -> None:
+    async with Store.open(tmp_path) as store:
+        record = store.begin(info(), "a")
+        record.turn(turn(0, caller="half a pair \ud800"))
+        record.turn(turn(1, caller="whole"))
+        found = await store.call("call-1")
+    assert found is not None
+    assert [row.caller for row in found.turns] == ["whole"]
+
+
+async def test_sweeping_goes_on_until_cancelled(tmp_path: Path) -> None:
+    clock = Clock()
+    async with Store.open(tmp_path, clock) as store:
+        sweeping = asyncio.create_task(store.sweep_forever({"a": 1}, every=0.01))
+        store.begin(info(), "a").ended("failed")
+        await asyncio.sleep(0.05)
+        assert len(await store.calls()) == 1
+        clock.pass_(days=2)
+        async with asyncio.timeout(5):
+            while await store.calls():
+                await asyncio.sleep(0.01)
+        sweeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sweeping
+
+
+def test_marks_of_dead_processes_are_tidied_up_and_living_ones_stay(tmp_path: Path) -> None:
+    one, two = ProcessMark(tmp_path), ProcessMark(tmp_path)
+    (tmp_path / "dead.lock").touch()
+    one.tidy()
+    assert {mark.stem for mark in tmp_path.iterdir()} == {one.id, two.id}
+    assert one.alive(two.id)
+    assert two.alive(one.id)
+    two.close()
+    assert not one.alive(two.id)
+    one.close()
+    assert list(tmp_path.iterdir()) == []
