@@ -119,9 +119,9 @@ def action_of(name: str, arguments: Arguments, definition: AgentDefinition) -> T
         case "collect_digits":
             digits = CollectDigits(
                 prompt=arguments.get("prompt", ""),
-                max_digits=arguments.get("max_digits", 20),
+                max_digits=int(arguments.get("max_digits", 20)),
                 terminator=arguments.get("terminator", "#"),
-                timeout_seconds=arguments.get("timeout_seconds", 8.0),
+                timeout_seconds=float(arguments.get("timeout_seconds", 8.0)),
                 masked=arguments.get("masked", False),
             )
             return result({"status": "waiting"}, digits)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from agent.errors import StartError
-from agent.tools import Calendar, CollectDigits, EndCall, Toolbox, ToolContext, TransferCall
+from agent.tools import Calendar, CollectDigits, EndCall, Toolbox, ToolContext, ToolResult, TransferCall
 from agent.tools.appointments import Appointment, appointments_in
 from tests.agent.tools.support import MONDAY, SATURDAY, desk, toolbox
 
@@ -331,6 +331,49 @@ async def test_two_processes_want_the_same_slots_and_each_slot_is_won_once(tmp_p
     ]
     assert all({one, other} == {"won", "slot_taken"} for one, other in zip(*outputs, strict=True))
     assert len(booked(tmp_path)) == 8
+
+
+BOOKER = """
+import asyncio, sys
+from pathlib import Path
+from tests.agent.tools.support import toolbox
+from tests.agent.tools.test_toolbox import book_tuesday
+
+async def main():
+    async with toolbox(Path(sys.argv[1])) as box:
+        for n in range(16):
+            print((await book_tuesday(box, n)).repeated, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def book_tuesday(box: Toolbox, number: int) -> ToolResult:
+    """Book the day's slot of that number, 0 to 15, with a key that follows from it."""
+    at = f"{9 + number // 2:02d}:{number % 2 * 30:02d}"
+    wish = json.dumps({"name": f"Caller {number}", "day": "2026-03-03", "time": at})
+    return await box.call("book_appointment", wish, ToolContext("call", str(number)))
+
+
+@pytest.mark.parametrize("alive", [1, 4])
+async def test_a_process_killed_while_it_books_leaves_each_booking_done_once_or_not_at_all(
+    tmp_path: Path, alive: int
+) -> None:
+    booker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", BOOKER, str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    assert booker.stdout is not None
+    for _ in range(alive):
+        assert await booker.stdout.readline() == b"False\n"
+    booker.kill()
+    await booker.wait()
+    before = booked(tmp_path)
+    assert len(before) >= alive
+    async with toolbox(tmp_path) as box:
+        results = [await book_tuesday(box, number) for number in range(16)]
+    assert not any(result.failed for result in results)
+    assert [result.repeated for result in results].count(True) == len(before)
+    assert len(booked(tmp_path)) == 16
 
 
 async def test_a_locked_calendar_is_an_answer_not_a_crash(tmp_path: Path) -> None:
