@@ -13,10 +13,9 @@ import re
 import statistics
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +159,7 @@ def run(path: Path = SENTENCES) -> WordsReport:
 
 
 async def _run(texts: Corpus, clips: Sequence[Samples]) -> WordsReport:
-    async with worker(SttSettings(decoders=1)) as stub:
+    async with worker(SttSettings.read({"TRUNKLINE_STT_DECODERS": "1"})) as stub:
         plain = await _recognise(stub, texts.sentences, clips, ())
         hinted = await _recognise(stub, texts.sentences, clips, texts.hints)
     return WordsReport(plain, hinted, texts.decoys)
@@ -196,8 +195,7 @@ async def _recognise(
 
 async def _recognise_one(stub: Stub, sentence: Sentence, clip: Samples, hints: Sequence[str]) -> Heard:
     request = speech_to_text_pb2.RecognizeRequest
-    silence = lambda seconds: np.zeros(int(seconds * RATE), np.int16)  # noqa: E731
-    data = to_mulaw(np.concatenate([silence(LEAD), clip, silence(TAIL)]))
+    data = to_mulaw(np.pad(clip, (int(LEAD * RATE), int(TAIL * RATE))))
     call = stub.Recognize()
     await call.write(
         request(
@@ -233,10 +231,14 @@ def to_mulaw(samples: Samples) -> bytes:
 _VALUES = from_mulaw(bytes(range(256))).astype(np.int32)
 
 
+def _kinds(heard: Sequence[Heard]) -> list[str]:
+    return list(dict.fromkeys(h.sentence.kind for h in heard))
+
+
 def _table(report: WordsReport) -> list[str]:
     def rows(heard: Sequence[Heard]) -> dict[str, tuple[float, float]]:
-        kind: Callable[[Heard], str] = lambda h: h.sentence.kind  # noqa: E731
-        groups = {name: tuple(group) for name, group in groupby(heard, key=kind)} | {"all": tuple(heard)}
+        groups = {kind: tuple(h for h in heard if h.sentence.kind == kind) for kind in _kinds(heard)}
+        groups["all"] = tuple(heard)
         return {name: (100 * word_error_rate(group), 100 * keys_right(group)) for name, group in groups.items()}
 
     plain, hinted = rows(report.without_hints), rows(report.with_hints)
