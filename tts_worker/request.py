@@ -80,7 +80,7 @@ class Stream:
     @property
     def finished(self) -> bool:
         """Nothing is left to speak and nothing can come."""
-        return self._stopped or (self._complete and not self._waiting)
+        return (self._stopped or self._complete) and not self._waiting
 
     def take(self, command: Command) -> None:
         """A command after the first. Raises InvalidRequest."""
@@ -91,7 +91,7 @@ class Stream:
                 self._complete = True
             case Stop():
                 self._stopped = True
-                self._waiting.clear()
+                self._waiting = deque(phrase for phrase in self._waiting if self._is_under_way(phrase))
             case Phrase() if self._stopped:
                 pass  # crossed the client's own stop, or was written before it
             case Phrase():
@@ -99,7 +99,7 @@ class Stream:
 
     def next(self) -> Order | None:
         """The phrase to speak now, if one waits."""
-        while self._waiting and not self._stopped:
+        while self._waiting:
             phrase = self._waiting.popleft()
             resume, self._resume = self._resume, None
             if resume is None or resume.phrase_id != phrase.phrase_id:
@@ -107,6 +107,10 @@ class Stream:
             if not resume.last:
                 return self._order(phrase, resume)
         return None
+
+    def _is_under_way(self, phrase: Phrase) -> bool:
+        """Whether an earlier stream has begun to speak it."""
+        return self._resume is not None and not self._resume.last and self._resume.phrase_id == phrase.phrase_id
 
     def _add(self, phrase: Phrase) -> None:
         if self._complete:

@@ -81,6 +81,15 @@ def test_stop_drops_what_waits_and_what_still_comes() -> None:
     assert stream.finished
 
 
+def test_stop_leaves_the_phrase_that_an_earlier_stream_has_begun() -> None:
+    stream = Stream(casting(resume=blobs_of(casting(), PHRASE)[1]))
+    for command in (PHRASE, Phrase(10, "next"), Stop(), Phrase(11, "later")):
+        stream.take(command)
+    orders = list(iter(stream.next, None))
+    assert [(order.phrase.phrase_id, order.utterance.piece, order.skip) for order in orders if order] == [(9, 0, 2)]
+    assert stream.finished
+
+
 @pytest.mark.parametrize(
     ("before", "command", "field"),
     [

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from prometheus_client import REGISTRY
 
 from protos import common_pb2
 from protos import text_to_speech_pb2 as pb
@@ -194,6 +195,28 @@ async def test_draining_is_told_once_and_the_stream_goes_on(worker: Worker) -> N
 async def test_speed_changes_the_length(worker: Worker) -> None:
     slow, fast = [len((await worker.say(TEXT, speed=speed)).audio) for speed in (0.5, 2.0)]
     assert 3.5 < slow / fast < 4.5
+
+
+async def test_guidance_is_taken_and_changes_nothing_here(worker: Worker) -> None:
+    assert (await worker.say(TEXT, seed=1, guidance=2.0)).sound() == (await worker.say(TEXT, seed=1)).sound()
+
+
+async def test_streams_and_times_are_counted(worker: Worker) -> None:
+    def value(name: str) -> float:
+        return REGISTRY.get_sample_value(f"trunkline_tts_{name}") or 0.0
+
+    names = ("first_audio_seconds_count", "step_seconds_count", "streams")
+    before = [value(name) for name in names]
+    call = worker.stub.Synthesize()
+    await call.write(opening())
+    await call.read()
+    assert value("streams") == before[2] + 1
+    await call.write(phrase(1, TEXT))
+    await call.done_writing()
+    while await call.read() is not grpc.aio.EOF:
+        pass
+    await until(lambda: value("streams") == before[2])
+    assert [value(name) for name in names] == [before[0] + 1, before[1] + 1, before[2]]
 
 
 async def test_voices_are_listed_with_a_sample(worker: Worker) -> None:
