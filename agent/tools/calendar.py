@@ -4,7 +4,6 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,18 +26,9 @@ CREATE TABLE messages (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL, number TEXT NOT NULL, created TEXT NOT NULL
 ) STRICT;
 CREATE TABLE results (
-    call_id TEXT NOT NULL, tool_call_id TEXT NOT NULL, content TEXT NOT NULL, created TEXT NOT NULL,
-    PRIMARY KEY (call_id, tool_call_id)
+    key TEXT PRIMARY KEY, content TEXT NOT NULL, created TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What makes a write the same write."""
-
-    call_id: str
-    tool_call_id: str
 
 
 class Calendar:
@@ -76,19 +66,19 @@ class Calendar:
         """The result of `work`. Raises what it raises, sqlite3.Error, services.errors.Busy."""
         return await self._thread.run(lambda: work(self._book()))
 
-    async def write(self, key: Key, work: Callable[[Appointments], Content]) -> tuple[Content, bool]:
+    async def write(self, key: str, work: Callable[[Appointments], Content]) -> tuple[Content, bool]:
         """(result, False) of `work`; or (stored result, True) if this key was carried out before. The result is stored
         in the transaction that does the work: a process killed in between has done neither. Errors are not stored."""
         return await self._thread.run(lambda: self._once(key, work))
 
-    async def stored(self, key: Key) -> Content | None:
+    async def stored(self, key: str) -> Content | None:
         """The result stored under this key."""
         return await self._thread.run(lambda: self._stored(key))
 
     def _book(self) -> Appointments:
         return Appointments(self._sql, self._settings, self._now())
 
-    def _once(self, key: Key, work: Callable[[Appointments], Content]) -> tuple[Content, bool]:
+    def _once(self, key: str, work: Callable[[Appointments], Content]) -> tuple[Content, bool]:
         self._sql.execute("BEGIN IMMEDIATE")
         try:
             if (stored := self._stored(key)) is not None:
@@ -96,18 +86,16 @@ class Calendar:
             content = work(self._book())
             # What failed may be tried again with the same key: nothing was done.
             if "error" not in content:
-                values = (key.call_id, key.tool_call_id, json.dumps(content), self._now().isoformat(timespec="seconds"))
-                self._sql.execute("INSERT INTO results VALUES (?, ?, ?, ?)", values)
+                values = (key, json.dumps(content), self._now().isoformat(timespec="seconds"))
+                self._sql.execute("INSERT INTO results VALUES (?, ?, ?)", values)
             self._sql.execute("COMMIT")
             return content, False
         finally:
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
 
-    def _stored(self, key: Key) -> Content | None:
-        row = self._sql.execute(
-            "SELECT content FROM results WHERE call_id = ? AND tool_call_id = ?", (key.call_id, key.tool_call_id)
-        ).fetchone()
+    def _stored(self, key: str) -> Content | None:
+        row = self._sql.execute("SELECT content FROM results WHERE key = ?", (key,)).fetchone()
         content: Content | None = json.loads(row[0]) if row else None
         return content
 

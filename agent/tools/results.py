@@ -1,5 +1,6 @@
 """What goes into a tool call and what comes out, for whoever runs the call."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +23,18 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """Which call asks. `(call_id, tool_call_id)` is the idempotency key of a write."""
+    """Which call asks."""
 
     call_id: str
     tool_call_id: str
     caller: str = ""
     """The caller's number, for messages that name none."""
+
+    def key(self, tool: str, arguments: Mapping[str, Any]) -> str:
+        """What makes a write the same write: the call, the tool call's id, and what it asks for; a language worker that
+        takes over a call may begin its ids anew."""
+        asked = json.dumps([tool, arguments], sort_keys=True).encode()
+        return f"{self.call_id}:{self.tool_call_id}:{hashlib.sha256(asked).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from agent.definition import AgentDefinition
 from agent.tools.builtin import ON_THE_BOOK, action_of, spec_of, work_on
-from agent.tools.calendar import Calendar, Key
+from agent.tools.calendar import Calendar
 from agent.tools.hours import Unclear
 from agent.tools.results import ToolContext, ToolResult, ToolSpec, error_result
 from agent.tools.webhook import call_webhook
@@ -61,7 +61,7 @@ class Toolbox:
         arguments = self._parse(name, arguments_json)
         if isinstance(arguments, ToolResult):
             return arguments
-        key = Key(context.call_id, context.tool_call_id)
+        key = context.key(name, arguments)
         try:
             if name in self._webhooks:
                 return await self._post(spec, arguments, context, key)
@@ -92,20 +92,20 @@ class Toolbox:
         valid: Mapping[str, Any] = arguments
         return valid
 
-    async def _book(self, spec: ToolSpec, arguments: Mapping[str, Any], context: ToolContext, key: Key) -> ToolResult:
+    async def _book(self, spec: ToolSpec, arguments: Mapping[str, Any], context: ToolContext, key: str) -> ToolResult:
         work = work_on(spec.name, arguments, context)
         if spec.effect == "read":
             return ToolResult(json.dumps(await self._calendar.read(work)))
         content, repeated = await self._calendar.write(key, work)
         return ToolResult(json.dumps(content), repeated=repeated)
 
-    async def _post(self, spec: ToolSpec, arguments: Mapping[str, Any], context: ToolContext, key: Key) -> ToolResult:
+    async def _post(self, spec: ToolSpec, arguments: Mapping[str, Any], context: ToolContext, key: str) -> ToolResult:
         webhook = self._webhooks[spec.name]
         if spec.effect == "read":
-            return await call_webhook(self._session, webhook, arguments, context)
+            return await call_webhook(self._session, webhook, arguments, context.call_id, key)
         if (stored := await self._calendar.stored(key)) is not None:
             return ToolResult(json.dumps(stored), repeated=True)
-        result = await call_webhook(self._session, webhook, arguments, context)
+        result = await call_webhook(self._session, webhook, arguments, context.call_id, key)
         content = json.loads(result.content_json)
         await self._calendar.write(key, lambda _: content)
         return result

@@ -9,22 +9,21 @@ from typing import Any
 import aiohttp
 
 from agent.definition import Webhook
-from agent.tools.results import ToolContext, ToolResult, error_result
+from agent.tools.results import ToolResult, error_result
 
 LARGEST = 64 * 1024
 """Bytes of an answer: more than a model should read in a call."""
 
 
 async def call_webhook(
-    session: aiohttp.ClientSession, webhook: Webhook, arguments: Mapping[str, Any], context: ToolContext
+    session: aiohttp.ClientSession, webhook: Webhook, arguments: Mapping[str, Any], call_id: str, key: str
 ) -> ToolResult:
     """POST `{call_id, tool, arguments, idempotency_key}` and return the JSON object that comes back.
 
     Results with `error`: timeout, unreachable, status (the server said no), not_json, too_large. A 4xx answer with a
     JSON object is handed on as `answer`, so that the model can read what was wrong.
     """
-    key = f"{context.call_id}:{context.tool_call_id}"
-    body = {"call_id": context.call_id, "tool": webhook.name, "arguments": arguments, "idempotency_key": key}
+    body = {"call_id": call_id, "tool": webhook.name, "arguments": arguments, "idempotency_key": key}
     # Nothing packed: a few bytes must not unfold into gigabytes before they can be counted.
     headers = {"Idempotency-Key": key, "Accept-Encoding": "identity"} | _secret(webhook)
     try:

@@ -262,6 +262,14 @@ async def test_who_holds_the_slot_gets_the_same_appointment_under_another_key(to
     assert booked(tmp_path) == [("Ann Lee", MONDAY, "10:00")]
 
 
+async def test_an_id_that_comes_again_for_another_wish_is_another_write(tools: Toolbox, tmp_path: Path) -> None:
+    # A language worker that takes over a call may count its tool calls from one again.
+    await ask(tools, "book_appointment", "call-1", name="Ann Lee", day=MONDAY, time="10:00")
+    await ask(tools, "move_appointment", "call-1", name="Ann Lee", new_day=MONDAY, new_time="11:00")
+    await ask(tools, "book_appointment", "call-1", name="Bob Ray", day=MONDAY, time="10:00")
+    assert booked(tmp_path) == [("Bob Ray", MONDAY, "10:00"), ("Ann Lee", MONDAY, "11:00")]
+
+
 async def test_the_key_holds_after_the_process_was_started_again(tmp_path: Path) -> None:
     for _ in range(2):
         async with toolbox(tmp_path) as box:
