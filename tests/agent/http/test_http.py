@@ -134,32 +134,28 @@ async def test_health_needs_no_token(client: Client, board: Board) -> None:
     assert b"trunkline_store_dropped_total" in text
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/calls"),
-        ("POST", "/calls"),
-        ("GET", "/calls/call-1"),
-        ("DELETE", "/calls/up-1"),
-        ("GET", "/calls/call-1/recording"),
-        ("DELETE", "/calls/call-1/record"),
-        ("GET", "/nowhere"),
-        ("GET", "/healthz/../calls"),
-        ("GET", "//calls"),
-    ],
-)
+GUARDED = [
+    ("GET", "/calls"),
+    ("POST", "/calls"),
+    ("GET", "/calls/call-1"),
+    ("DELETE", "/calls/up-1"),
+    ("GET", "/calls/call-1/recording"),
+    ("DELETE", "/calls/call-1/record"),
+    ("GET", "/nowhere"),
+    ("GET", "/healthz/../calls"),
+    ("GET", "//calls"),
+]
+
+
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer ü"]
 )
-async def test_everything_else_does(
-    client: Client, store: Store, board: Board, method: str, path: str, header: str | None
-) -> None:
+async def test_everything_else_does(client: Client, store: Store, board: Board, header: str | None) -> None:
     write_call(store)
     headers = {} if header is None else {"Authorization": header}
-    status, body, sent = await client.ask(method, path, headers=headers)
-    assert status == 401
-    assert body["error"] == "unauthorized"
-    assert sent["www-authenticate"] == "Bearer"
+    for method, path in GUARDED:
+        status, body, sent = await client.ask(method, path, headers=headers)
+        assert (status, body["error"], sent["www-authenticate"]) == (401, "unauthorized", "Bearer"), path
     assert "up-1" in board.up
     assert board.dialled == []
     assert await store.call("call-1") is not None

@@ -231,7 +231,7 @@ def box(tmp_path: Path, runner: asyncio.Runner) -> Iterator[Toolbox]:
     runner.run(context.__aexit__(None, None, None))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(desk().tools),
     arguments=st.text(max_size=40)
