@@ -1,6 +1,6 @@
 """One answer: words from the language model, tools on the way, phrases to the voice, sound to the playout.
 
-It runs on speculation from the first short pause of the caller. What cannot be taken back waits for `confirm`.
+It runs on speculation from the first short pause of the caller. What cannot be taken back waits for `confirmed`.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class _Lost(Unavailable):
 
 
 class Answer:
-    """Answers what the caller said. Owned by one task, `run`; the call may `confirm` it."""
+    """Answers what the caller said. Owned by one task, `run`, and told by the call that it is confirmed."""
 
     def __init__(
         self,
@@ -63,14 +63,17 @@ class Answer:
         text: str,
         message: int | None = None,
     ) -> None:
-        """`message`: the question already stands in the history, committed; else it is put there."""
+        """`message`: the question already stands in the history, provisional; else it is put there."""
         self.text = text
         self.utterance = utterance
         self.marks: dict[Mark, float] = {}
         self.generations: list[Generation] = []
         self.message = message
-        """The question in the history, provisional until confirmed; None before it stands there."""
+        """The question in the history; None before it stands there."""
+        self.committed = False
+        """It can no longer be taken back."""
         self.confirmed = asyncio.Event()
+        """The caller has finished: the answer may be heard, and tools may write."""
         self.words: tuple[Word, ...] = ()
         """Of the question, with times; known once it is confirmed."""
         self.hang_up = False
@@ -84,15 +87,11 @@ class Answer:
         self._phrases: list[tuple[int, Phrase]] = []  # by phrase id: which text it is a slice of, and where
         self._loop = asyncio.get_running_loop()
 
-    def confirm(self) -> None:
-        """The caller has finished: nothing is taken back any more."""
-        if self.message is not None:
+    def commit(self) -> None:
+        """From here on the question is part of the history: a word of the answer is heard, or something was done."""
+        if not self.committed and self.message is not None:
+            self.committed = True
             self._mind.commit(self.message)
-        self.confirmed.set()
-
-    def repeat(self) -> None:
-        """The question was confirmed before: this is another try."""
-        self.confirmed.set()
 
     def receive(self, event: MindEvent, generation_id: int) -> None:
         """An event of one of this answer's generations."""
@@ -105,8 +104,6 @@ class Answer:
         await self._tooling.settled()
         if self.message is None:
             self.message = self._draft.settle(self.text)
-            if self.confirmed.is_set():
-                self._mind.commit(self.message)
         definition = self._definition
         async with (
             self._voice.open(
@@ -190,7 +187,7 @@ class Answer:
         and something was said."""
         speak = True
         for call in calls:
-            work = asyncio.ensure_future(self._tooling.run(call, self.confirmed, self.utterance))
+            work = asyncio.ensure_future(self._tooling.run(call, self))
             waiting = asyncio.ensure_future(self._say_waiting(mouth, call.name))
             try:
                 action = await work

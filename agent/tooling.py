@@ -6,6 +6,7 @@ A write waits for the confirmed end of the caller's turn, is not cancelled by an
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Protocol
 
 from agent.clients import Mind
 from agent.clients.types import Role, ToolCall
@@ -17,6 +18,18 @@ from agent.tools.results import Action, CollectDigits, ToolContext, ToolResult, 
 from agent.tools.toolbox import Toolbox
 
 _INTERRUPTED = json.dumps({"error": "interrupted", "detail": "the caller spoke before this was done"})
+
+
+class Asker(Protocol):
+    """The answer that a tool is called for."""
+
+    utterance: Utterance
+    confirmed: asyncio.Event
+    """The caller has finished."""
+    committed: bool
+
+    def commit(self) -> None:
+        """What was asked can no longer be taken back."""
 
 
 class Tooling:
@@ -69,7 +82,7 @@ class Tooling:
             self._collector.press(key, self._loop.time())
             self._key_pressed.set()
 
-    async def run(self, call: ToolCall, confirmed: asyncio.Event, utterance: Utterance) -> Action | None:
+    async def run(self, call: ToolCall, asker: Asker) -> Action | None:
         """Do what `call` asks and give the model its result. Returns what is left for the call to do (EndCall).
 
         Cancelled: a write goes on by itself; anything else is told to the model as interrupted.
@@ -80,7 +93,8 @@ class Tooling:
                 result = await self._toolbox.call(call.name, call.arguments_json, self._context(call))
                 action = result.action
             else:
-                await confirmed.wait()
+                await asker.confirmed.wait()
+                asker.commit()
                 write = self._group.create_task(self._write(call), name=call.id)
                 self._writes.add(write)
                 write.add_done_callback(self._writes.discard)
@@ -88,9 +102,9 @@ class Tooling:
                 action = result.action
                 if not isinstance(action, TransferCall | CollectDigits):
                     return action
-            content = await self._carry_out(action, utterance) if action else result.content_json
+            content = await self._carry_out(action, asker.utterance) if action else result.content_json
         except asyncio.CancelledError:
-            if confirmed.is_set() and not any(w.get_name() == call.id for w in self._writes):
+            if asker.committed and not any(w.get_name() == call.id for w in self._writes):
                 self._give(call, _INTERRUPTED)
             raise
         self._give(call, content)
