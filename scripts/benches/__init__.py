@@ -1,0 +1,8 @@
+"""The benchmarks of `make bench`, in the order in which they run."""
+
+from scripts.benches import latency
+from scripts.benches.common import Benchmark
+
+BENCHMARKS = {
+    benchmark.name: benchmark for benchmark in (Benchmark("latency", "Turn latency at the relay", latency.run),)
+}
