@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import grpc
@@ -44,8 +44,9 @@ class Gate(grpc.aio.ServerInterceptor):
         async def method(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             with self._passing(context):
                 await self._check(context)
-                async for response in behaviour(request, context):
-                    yield response
+                async with aclosing(behaviour(request, context)) as responses:
+                    async for response in responses:
+                        yield response
 
         return method
 
@@ -81,14 +82,10 @@ class Gate(grpc.aio.ServerInterceptor):
             count_request(self._service, code)
 
 
-_BY_NUMBER = {code.value[0]: code.name for code in grpc.StatusCode}
-
-
 def _kind(streaming: bool) -> str:
     return "stream" if streaming else "unary"
 
 
 def _failure(code: Any) -> str:
-    """Name of the status of a method that raised. gRPC's asyncio context tells it as a number, and 0 when the method
-    set none: the client sees UNKNOWN then."""
-    return _BY_NUMBER.get(code or grpc.StatusCode.UNKNOWN.value[0], "UNKNOWN")
+    """Name of the status of a method that raised. A context whose method set none tells 0; the client sees UNKNOWN."""
+    return code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode.UNKNOWN.name

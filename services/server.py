@@ -83,7 +83,7 @@ def run(settings: ServiceSettings, build: Callable[[Drain], Service]) -> None:
     try:
         asyncio.run(main())
     except StartupError as error:
-        sys.exit(redact(str(error)))
+        sys.exit(str(error))
 
 
 async def serve(settings: ServiceSettings, service: Service, drain: Drain) -> None:
@@ -137,7 +137,8 @@ async def _warm_up(service: Service, stop: asyncio.Event) -> bool:
         raise StartupError(f"{service.name} cannot start: {error}") from error
     except Exception as error:
         log.exception("warm-up failed")
-        raise StartupError(f"{service.name} cannot start: {type(error).__name__}: {error}") from error
+        why = redact(f"{type(error).__name__}: {error}")
+        raise StartupError(f"{service.name} cannot start: {why}") from error
     finally:
         for task in (warming, stopped):
             task.cancel()
