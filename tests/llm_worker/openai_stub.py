@@ -21,10 +21,15 @@ def call_piece(index: int | None, name: str | None = None, arguments: str | None
     return {"index": index, "function": function, "type": "function"} | more
 
 
+COUNTS = {"prompt_tokens": 20, "completion_tokens": 3, "total_tokens": 23}
 USAGE = {
-    "id": "1", "object": "chat.completion.chunk", "created": 1, "model": "tiny", "choices": [],
-    "usage": {"prompt_tokens": 20, "completion_tokens": 3, "total_tokens": 23, "prompt_tokens_details": {"cached_tokens": 16}},
-}  # fmt: skip
+    "id": "1",
+    "object": "chat.completion.chunk",
+    "created": 1,
+    "model": "tiny",
+    "choices": [],
+    "usage": {**COUNTS, "prompt_tokens_details": {"cached_tokens": 16}},
+}
 
 
 class Stub:
@@ -35,6 +40,7 @@ class Stub:
         self._models = models
         self.requests: list[dict[str, Any]] = []
         self.headers: list[Any] = []
+        self.asked = asyncio.Event()
         self.closed = asyncio.Event()
         """Set when the client leaves in the middle of an answer."""
         self.url = ""
@@ -48,6 +54,7 @@ class Stub:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(await request.json())
         self.headers.append(request.headers)
+        self.asked.set()
         behaviour = self._behaviours.pop(0) if len(self._behaviours) > 1 else self._behaviours[0]
         try:
             return await behaviour(self, request)

@@ -27,6 +27,7 @@ class Slow(FrontDesk):
         self.prompts: list[Prompt] = []
         self.prefilled: list[Prompt] = []
         self.closed = 0
+        self.freed = asyncio.Event()
 
     async def prefill(self, prompt: Prompt) -> Usage:
         self.prefilled.append(prompt)
@@ -42,6 +43,7 @@ class Slow(FrontDesk):
                 yield step
         finally:
             self.closed += 1
+            self.freed.set()
 
     def allow(self, words: int) -> None:
         for _ in range(words):
@@ -196,9 +198,8 @@ async def test_cancelling_the_stream_frees_the_backend(serving):
         await talk.read("text")
         talk.cancel()
         async with asyncio.timeout(5):
-            while not backend.closed:
-                await asyncio.sleep(0.01)
-        await asyncio.sleep(0.05)
+            await backend.freed.wait()
+        await asyncio.sleep(0.1)
         await connect().open()  # the place is free again
 
 

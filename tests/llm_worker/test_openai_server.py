@@ -78,7 +78,10 @@ async def test_parallel_calls_are_assembled_from_fragments(serving):
         await talk.open(history=ASK, tools=[BOOK, FIND])
         text, calls, done = await talk.answer(3)
         assert (text, done.reason) == ("One moment.", pb.FINISH_REASON_TOOL_CALLS)
-        assert [(c.name, json.loads(c.arguments_json)) for c in calls] == [("book", {"name": "Zoë"}), ("find", {"d": 1})]
+        assert [(c.name, json.loads(c.arguments_json)) for c in calls] == [
+            ("book", {"name": "Zoë"}),
+            ("find", {"d": 1}),
+        ]
         # Results come in another order, the caller has spoken meanwhile, and one result is missing.
         await talk.say(4, "Are you there?")
         await talk.say(5, '{"slots": []}', role="tool", call=calls[1].id)
@@ -108,7 +111,9 @@ async def test_calls_without_index_or_arguments(serving):
 @pytest.mark.parametrize(("name", "arguments"), [("book", '{"na'), ("book", "[1]"), ("launch", "{}")])
 async def test_a_malformed_call_is_asked_for_again(serving, name, arguments):
     bad = says(chunk(content="Right."), chunk(tool_calls=[call_piece(0, name, arguments)]), chunk(finish="tool_calls"))
-    good = says(chunk(content="Right!"), chunk(tool_calls=[call_piece(0, "book", '{"a": 1}')]), chunk(finish="tool_calls"))
+    good = says(
+        chunk(content="Right!"), chunk(tool_calls=[call_piece(0, "book", '{"a": 1}')]), chunk(finish="tool_calls")
+    )
     async with running(Stub(bad, good)) as stub, serving(backend(stub)) as connect:
         talk = connect()
         await talk.open(history=ASK, tools=[BOOK])
@@ -172,8 +177,7 @@ async def test_cancelling_the_call_closes_the_http_stream_before_any_answer(serv
         talk = connect()
         await talk.open(history=ASK)
         await talk.send(generate=pb.Generate(generation_id=3))
-        while not stub.requests:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(stub.asked.wait(), 5)
         talk.cancel()
         await asyncio.wait_for(stub.closed.wait(), 5)
 
@@ -208,13 +212,12 @@ SLOW = [
 
 @pytest.mark.parametrize(("behaviour", "code", "text"), BROKEN)
 async def test_what_the_server_does_wrong_has_a_status(serving, behaviour, code, text):
-    async with running(Stub(behaviour)) as stub:
-        async with serving(backend(stub)) as connect:
-            talk = connect()
-            await talk.open(history=ASK)
-            await talk.send(generate=pb.Generate(generation_id=3))
-            error = await talk.status()
-            assert (error.code().name, text in error.details()) == (code, True), error.details()
+    async with running(Stub(behaviour)) as stub, serving(backend(stub)) as connect:
+        talk = connect()
+        await talk.open(history=ASK)
+        await talk.send(generate=pb.Generate(generation_id=3))
+        error = await talk.status()
+        assert (error.code().name, text in error.details()) == (code, True), error.details()
 
 
 @pytest.mark.parametrize("behaviour", SLOW)
@@ -268,12 +271,14 @@ def serving_without_warm_up(serving, warm):
 
 async def test_warm_up_says_in_one_line_what_is_missing():
     nowhere = OpenAIServer(LlmSettings(backend="openai", url="http://127.0.0.1:9/v1", warm_up_seconds=0.1))
-    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9/v1 cannot be reached.*Start the server, or set TRUNKLINE_LLM_URL"):
+    with pytest.raises(
+        Unavailable, match=r"127\.0\.0\.1:9/v1 cannot be reached.*Start the server, or set TRUNKLINE_LLM_URL"
+    ):
         await nowhere.warm_up()
     await nowhere.close()
     async with running(Stub(HELLO)) as stub:
         other = backend(stub, model="huge")
-        with pytest.raises(NotFound, match="TRUNKLINE_LLM_MODEL=huge: .* has only tiny, large"):
+        with pytest.raises(NotFound, match=r"TRUNKLINE_LLM_MODEL=huge: .* has only tiny, large"):
             await other.warm_up()
         await other.close()
     async with running(Stub(HELLO, models=401)) as stub:

@@ -10,6 +10,8 @@ from llm_worker.backends.frontdesk.state import Asked, Reply, State
 from llm_worker.backends.frontdesk.tasks import Desk, close, no_person, tell
 from llm_worker.messages import Message, Role, ToolCall
 
+_OPENER = re.compile(r"^(?:Sure|Thank you|All right|Of course|Sorry, I didn't catch that)\. (?=\S)")
+
 
 def respond(desk: Desk, messages: Sequence[Message]) -> Reply:
     """What to say and to ask for now."""
@@ -53,7 +55,11 @@ def _said(before: State, after: State, reply: Reply, message: Message) -> State:
     kept = message.text.rstrip()
     sentences = re.split(r"(?<=[.?!])\s+", reply.text)
     needed = len(" ".join(sentences[:-1]))
-    return replace(after, heard=len(kept) >= needed and bool(kept or not reply.text), last=reply.text or after.last)
+    return replace(
+        after,
+        heard=len(kept) >= needed and bool(kept or not reply.text),
+        last=_OPENER.sub("", reply.text) or after.last,
+    )
 
 
 def _answer(desk: Desk, state: State, waiting: Sequence[Message], calls: dict[str, ToolCall]) -> tuple[State, Reply]:

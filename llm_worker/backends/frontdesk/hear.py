@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from llm_worker.backends.frontdesk.words import KEYWORDS, ORDINALS, TENS, UNITS
 
 _FILLERS = re.compile(r"\b(?:u+h+m*|u+m+|e+r+m*|h+m+|ah+|like,|you know,?|i mean,?(?= (?:uh|um)))(?=\W|$),?", re.I)
+_AGREEING = re.compile(r"\b(?:u+h+[- ]?hu+h+|m+[- ]?h+m+|a+h+[- ]?ha+h*)\b")
 _MISHEARD = (
     (r"\bchoose ?days?\b|\btues day\b|\bto the day\b|\btwos day\b", "tuesday"),
     (r"\bwends ?day\b|\bwens ?day\b|\bwednes day\b|\bwhens day\b", "wednesday"),
@@ -25,6 +26,7 @@ _MISHEARD = (
     (r"\ba\.? ?m\b\.?", "am"),
     (r"\bp\.? ?m\b\.?", "pm"),
 )
+_BEFORE_ONE = frozenset({"the", "that", "this", "second", "last", "which", "any", "another", "next", "no"})
 _WORD = re.compile(r"[a-z']+|\d+(?::\d\d)?(?:st|nd|rd|th)?|[,.?!;]")
 
 
@@ -34,6 +36,7 @@ def words(text: str) -> str:
     "Um, Tuesday at ten-thirty a.m." becomes "tuesday at 10 30 am".
     """
     spoken = text.lower().replace("’", "'").replace("`", "'")
+    spoken = _AGREEING.sub("yes", spoken)
     spoken = _FILLERS.sub(" ", spoken)
     spoken = re.sub(r"(?<=\d)\.(?=\d\d\b)", ":", spoken)  # 10.30, as some write a time
     spoken = re.sub(r"\b(\d{1,2})-(\d\d)\b", r"\1 \2", spoken)
@@ -81,6 +84,8 @@ def _numbers(tokens: list[str]) -> list[str]:
             index += 1
         elif token in TENS:
             out.append(str(TENS[token]))
+        elif token == "one" and out and (out[-1] in _BEFORE_ONE or out[-1].endswith("th")):
+            out.append(token)
         elif token in UNITS:
             out.append(str(UNITS.index(token)))
         elif token in ORDINALS and token != "second":

@@ -25,6 +25,9 @@ class Intent(Enum):
     HELLO = auto()
     THANKS = auto()
     ANY = auto()
+    UNSURE = auto()
+    WHEN_BOOKED = auto()
+    STAFF = auto()
 
 
 _PERSON = (
@@ -167,6 +170,19 @@ _RULES: dict[Intent, tuple[str, ...]] = {
         r"\b(?:any ?time|anything|any day|whatever|whenever|don't (?:mind|care)|you choose|up to you)\b",
         r"\b(?:earliest|soonest|as soon as possible|asap|next available|(?:first|1th) (?:available|one|slot))\b",
     ),
+    Intent.UNSURE: (
+        r"\b(?:don't know|not sure|no idea)\b",
+        r"\b(?:what|which|when) (?:days? )?(?:do you have|are you free|are available|is free|would be good)\b",
+        r"\bthis week\b",
+    ),
+    Intent.WHEN_BOOKED: (
+        r"\bwhen (?:is|was) (?:it|that|my)\b",
+        r"\b(?:what|which) (?:time|day)\b.*\b(?:was|is|did) (?:it|that|my|you|i)\b",
+    ),
+    Intent.STAFF: (
+        r"\b(?:prescriptions?|refill|(?:test |lab )?results?|bill|invoice|insurance|referral|sick note|records?)\b",
+        r"\bquestion (?:about|for)\b",
+    ),
 }
 _COMPILED = {intent: re.compile("|".join(rules)) for intent, rules in _RULES.items()}
 
@@ -176,7 +192,7 @@ _AFFIRM = re.compile(
     r"uh huh|mm hmm|mhm|confirm(?:ed)?|you got it|yes please|indeed|i do|that's it|alright|all right)\b"
 )
 _DENY = re.compile(
-    r"\b(?:no|nope|nah|not|wrong|incorrect|don't|negative|never|wait|actually|change|instead|isn't|cancel)\b"
+    r"\b(?:no|nope|nah|not|wrong|incorrect|don't(?! know)|negative|never|wait|actually|change|instead|isn't|cancel)\b"
 )
 _DENIED_AGREEMENT = re.compile(
     r"\bnot (?:right|correct|quite|good|really|sure|okay|ok|fine)\b|\bisn't right\b|\bincorrect\b"

@@ -6,8 +6,8 @@ from difflib import SequenceMatcher
 from llm_worker.backends.frontdesk.words import NOT_NAMES
 
 _STRONG = re.compile(
-    r"\b(?:my name is|my name's|my name,?|the name is|the name's|name is|name should be|the name of|under the name|"
-    r"under|this is|i am|i'm|call me)\s+",
+    r"\b(?:my name is|my name's|my name,?|the name is|the name's|name is|name should be|the name of|"
+    r"under the name(?: of)?|under|this is|i am|i'm|call me)\s+",
     re.I,
 )
 _ASKED = re.compile(r"\b(?:it's|it is|it should be|that's|that is|that would be|it'd be|for|yes|sure)[,\s]+", re.I)
@@ -31,11 +31,11 @@ def corrected(name: str, other: str) -> str:
     if not parts or len(other.split()) > 1:
         return other or name
     joined = "".join(parts)
-    if len(parts) == 2 and _alike(joined, other) > 0.75:  # both names spelled in one go
-        cut = len(parts[0])
-        return f"{_cased(other[:cut])} {_cased(other[cut:])}"
     scores = [_alike(part, other) for part in parts]
     best = max(range(len(parts)), key=scores.__getitem__)
+    if len(parts) == 2 and _alike(joined, other) > max(0.75, scores[best]):  # both names spelled in one go
+        cut = max(range(1, len(other)), key=lambda at: _alike(parts[0], other[:at]) + _alike(parts[1], other[at:]))
+        return f"{_cased(other[:cut])} {_cased(other[cut:])}"
     if scores[best] >= 0.5:
         parts[best] = other
     elif len(parts) == 1:
@@ -93,7 +93,7 @@ def _collected(text: str, strict: bool = False) -> str:
         bare = word.lower().removesuffix("'s") if word.lower().endswith("'s") else word.lower()
         if bare in _TITLES and not name:
             continue
-        if not re.fullmatch(r"[^\W\d_][^\W\d_'-]*", word) or bare in NOT_NAMES:
+        if not re.fullmatch(r"[^\W\d_](?:[^\W\d_]|['-])*", word) or bare in NOT_NAMES:
             if not name and bare in {"uh", "um", "er", "well", "so", "yes", "okay", "sure", "hi", "hello", "oh"}:
                 continue
             break

@@ -1,9 +1,9 @@
 """What to answer to the words of a caller, given what is known."""
 
-import re
 from dataclasses import replace
+from datetime import timedelta
 
-from llm_worker.backends.frontdesk import hear, intents, say
+from llm_worker.backends.frontdesk import facts, hear, intents, names, say
 from llm_worker.backends.frontdesk.intents import Intent
 from llm_worker.backends.frontdesk.slots import filled
 from llm_worker.backends.frontdesk.state import Asked, Reply, State, Task
@@ -85,7 +85,7 @@ def _at_any_time(desk: Desk, state: State, flat: str, wants: frozenset[Intent]) 
     """What comes before every task."""
     if Intent.EMERGENCY in wants:
         number = desk.practice.emergency_number
-        return resume(state, f"If this is an emergency, please hang up and dial {number} right away. Otherwise:")
+        return resume(state, f"If this is an emergency, please hang up and dial {number} right away.")
     if state.asked is Asked.TEXT:
         return None
     if Intent.ROBOT in wants:
@@ -127,12 +127,11 @@ def _closing(desk: Desk, state: State, flat: str, wants: frozenset[Intent]) -> S
     agreed = state.asked is Asked.CONFIRM and intents.verdict(flat) is not False
     if Intent.GOODBYE in wants and not agreed and not wants & _TASKS.keys():
         return close(desk, state)
-    if state.asked is Asked.MORE and not wants & (_TASKS.keys() | _ANSWERS.keys()):
-        verdict = intents.verdict(flat)
-        if verdict is False or (verdict is None and Intent.THANKS in wants):
-            return close(desk, state)
+    nothing_more = intents.verdict(flat) is False or (Intent.THANKS in wants and "yes" not in flat.split())
+    if state.asked is Asked.MORE and nothing_more and not wants & (_TASKS.keys() | facts.ANSWERS.keys()):
+        return close(desk, state)
     dropped = state.task in (Task.BOOK, Task.MOVE) and Intent.CANCEL in wants and "appointment" not in flat
-    if state.task and (Intent.NEVER_MIND in wants or dropped):
+    if dropped or Intent.NEVER_MIND in wants:
         return idle(state, "No problem.")
     return None
 
@@ -145,10 +144,10 @@ def _task(desk: Desk, state: State, text: str, flat: str, wants: frozenset[Inten
     same = same or (state.task is Task.BOOK and wanted is Task.MOVE)
     if not same:
         begun = _begun(state, wanted)
-        return proceed(desk, filled(desk, begun, text, flat), _BEGINS[wanted])
+        return proceed(desk, filled(desk, begun, text, flat), facts.found(desk, flat, wants) or _BEGINS[wanted])
     if not state.task:
         heard = filled(desk, state, text, flat)
-        if (heard.day, heard.at) == (state.day, state.at) or wants & _ANSWERS.keys():
+        if (heard.day, heard.at) == (state.day, state.at) or wants & facts.ANSWERS.keys():
             return None
         return proceed(desk, replace(heard, task=Task.BOOK), _BEGINS[Task.BOOK])
     return _answered(desk, state, text, flat, wants)
@@ -171,64 +170,33 @@ def _begun(state: State, task: Task) -> State:
 def _answered(desk: Desk, state: State, text: str, flat: str, wants: frozenset[Intent]) -> Step | None:
     """The caller answers within a task."""
     heard = filled(desk, state, text, flat)
-    if heard != state:
-        aside = "Thank you." if state.asked is Asked.NAME else _facts(desk, flat, wants)
+    named = state.asked is Asked.NAME and names.find(text, asked=True)
+    if heard != state or named:
+        aside = "Thank you." if named else facts.found(desk, flat, wants)
         return proceed(desk, heard, aside)
     verdict = intents.verdict(flat)
-    if state.asked is Asked.CONFIRM and verdict is not None and not wants & _ANSWERS.keys():
+    if state.asked is Asked.CONFIRM and verdict is not None and not wants & facts.ANSWERS.keys():
         if verdict:
             return act(state) if state.heard else tell(state, question(state), Asked.CONFIRM)
         return tell(state, question(replace(state, asked=Asked.CHANGE)), Asked.CHANGE)
-    if Intent.ANY in wants and state.asked is Asked.DAY:
-        return find_slots(replace(state, day=next_open_day(desk))) if "find_slots" in desk.tools else None
+    if state.asked is Asked.DAY and "find_slots" in desk.tools:
+        if "next week" in flat:
+            return find_slots(replace(state, day=desk.now.date() + timedelta(days=7 - desk.now.weekday())))
+        if wants & {Intent.ANY, Intent.UNSURE}:
+            return find_slots(replace(state, day=next_open_day(desk)))
     if state.asked is Asked.CHANGE and verdict is not None:
         return idle(state, "All right, I won't change anything.") if verdict is False else proceed(desk, state)
     return None
 
 
-def _facts(desk: Desk, flat: str, wants: frozenset[Intent]) -> str:
-    """Answers to questions about the practice; empty when there was none."""
-    asked = wants & _ANSWERS.keys()
-    if Intent.HOURS in asked and Intent.BOOK in wants and not re.search(r"\bhours\b|\bare you open\b|\bclose", flat):
-        asked -= {Intent.HOURS}
-    return " ".join(answer(desk, flat) for intent, answer in _ANSWERS.items() if intent in asked)
-
-
 def _question(desk: Desk, state: State, flat: str, wants: frozenset[Intent]) -> Step | None:
-    facts = _facts(desk, flat, wants)
-    return resume(state, facts) if facts else None
-
-
-def _hours(desk: Desk, flat: str) -> str:
-    closed = "" if not re.search(r"\b(?:saturday|sunday|weekends?)\b", flat) else "We're closed at weekends. "
-    return f"{closed}{say.hours(desk.practice)}"
-
-
-def _address(desk: Desk, flat: str) -> str:
-    asks_way = re.search(r"\b(?:get|directions|parking|park|bus|find)\b", flat)
-    way = f" {desk.practice.directions}" if asks_way else ""
-    return f"We're at {desk.practice.address}.{way}"
-
-
-def _prices(desk: Desk, flat: str) -> str:
-    for service in reversed(desk.practice.services):
-        if any(word in flat for word in service.words):
-            return f"{service.name.capitalize()} is {service.price} dollars."
-    first, *others = desk.practice.services
-    others_said = say.choice([f"{service.name} {service.price}" for service in others[:2]], "and")
-    return f"{first.name.capitalize()} is {first.price} dollars, {others_said}."
-
-
-def _doctors(desk: Desk, flat: str) -> str:
-    return f"Our doctors are {say.choice(desk.practice.doctors, 'and')}."
-
-
-_ANSWERS = {
-    Intent.HOURS: _hours,
-    Intent.ADDRESS: _address,
-    Intent.PRICES: _prices,
-    Intent.DOCTORS: _doctors,
-}
+    if Intent.WHEN_BOOKED in wants and state.booked_day:
+        return resume(state, f"Your appointment is on {say.when(state.booked_day, state.booked_time)}.")
+    if answer := facts.found(desk, flat, wants):
+        return resume(state, answer)
+    if Intent.STAFF in wants and "take_message" in desk.tools:
+        return tell(state, "I can take a message about that for the practice. Shall I?", Asked.OFFER_MESSAGE)
+    return None
 
 
 def _small_talk(desk: Desk, state: State, text: str, flat: str, wants: frozenset[Intent]) -> Step | None:

@@ -73,7 +73,7 @@ def _failed(desk: Desk, state: State, result: dict[str, Any], error: str) -> Ste
         under = f"I can't find an appointment under the name {state.name}"
         if state.misses > 1:
             return no_person(desk, replace(state, misses=0), f"I'm sorry, {under}.")
-        return tell(replace(state, name=""), f"I'm sorry, {under}. What name is it under?", Asked.NAME)
+        return tell(state, f"I'm sorry, {under}. What name is it under?", Asked.NAME)
     if error == "ambiguous":
         found = [say.when(_day(one), _time(one)) for one in result.get("appointments", []) if isinstance(one, dict)]
         listed = f" {say.choice(found[:3], 'and')}." if found else ""

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import time
+from datetime import datetime, time, timedelta
 
 from llm_worker.backends.frontdesk import intents, names, say, when
 from llm_worker.backends.frontdesk.practice import WEEKDAYS
@@ -18,6 +18,7 @@ _WRONG_TIME = re.compile(
     r"\b(?:other|another|different|later|earlier|new|wrong|change the) times?\b|\btime is wrong\b|^(?:the )?time$"
     r"|\b(?:something|bit|little) (?:later|earlier)\b|\bnot (?:at )?\d"
 )
+_LATER = re.compile(r"\blater\b|\b(?:what|something|anything) else\b|\bnone of\b|\bother times?\b|\bany more\b")
 _WRONG_NAME = re.compile(r"\bname is wrong\b|\bwrong name\b|\bchange the name\b|^(?:the |my )?name$|\bnot my name\b")
 _REASON = re.compile(
     r"\b(?:because(?: of)?|it's about|it's for|about) (?:my |a |an |the )?([a-z' ]{3,60})"
@@ -69,6 +70,8 @@ def _times(desk: Desk, state: State, flat: str) -> State:
         old = when.find(here, today)
         state = replace(state, old_day=old.day or state.old_day, old_time=old.at or state.old_time)
     said = when.find(wish, today, number_is_time)
+    if not said and _LATER.search(flat) and (later := _later(desk, state)):
+        return replace(state, at=None, offered=(), after=later)
     picked = said.at or _picked(state, flat)
     changed_day = said.day is not None and said.day != state.day
     if not said.day and state.asked in (Asked.CONFIRM, Asked.CHANGE, Asked.TIME) and _WRONG_DAY.search(flat):
@@ -82,6 +85,14 @@ def _times(desk: Desk, state: State, flat: str) -> State:
         after=said.after or state.after,
         offered=() if changed_day or (said.after and said.after != state.after) else state.offered,
     )
+
+
+def _later(desk: Desk, state: State) -> time | None:
+    """One slot after the time agreed on, or after all that were offered."""
+    latest = state.offered[-1] if state.asked is Asked.TIME and state.offered else state.at
+    if latest is None or state.asked not in (Asked.TIME, Asked.CONFIRM, Asked.CHANGE):
+        return None
+    return (datetime.combine(desk.now, latest) + timedelta(minutes=desk.practice.slot_minutes)).time()
 
 
 def _picked(state: State, flat: str) -> time | None:

@@ -116,8 +116,9 @@ def summary(state: State) -> str:
             on = f" on {when}" if when else ""
             return f"You want to cancel the appointment for {state.name}{on}. Is that right?"
         case _:
-            reason = f"{state.reason} on " if state.reason else ""
-            return f"That's {reason}{when} for {state.name}. Shall I book it?"
+            service = f"{state.reason} on " if state.reason.startswith("a ") else ""
+            about = f", about {state.reason}" if state.reason and not service else ""
+            return f"That's {service}{when} for {state.name}{about}. Shall I book it?"
 
 
 def act(state: State) -> Step:

@@ -42,13 +42,15 @@ _TIMES = re.compile(
     rf"|\b(?:a )?(?P<to>quarter|5|20|25)(?: minutes?)? (?:to|of|till|before) (?P<h2>\d{{1,2}})\b{_part(2)}"
     rf"|\bhalf (?P<h3>\d{{1,2}})\b"
     rf"|\b(?P<h4>\d{{1,2}}):(?P<m4>\d\d)\b{_part(4)}"
-    rf"|\b(?P<h5>\d{{1,2}}) (?P<m5>[0-5]\d|(?:oh|o|0) \d)\b(?! \d){_part(5)}"
+    rf"|(?<!\d )\b(?P<h5>\d{{1,2}}) (?P<m5>[0-5]\d|(?:oh|o|0) \d)\b(?! \d){_part(5)}"
     rf"|\b(?P<h6>\d{{1,2}})(?P<m6>[0-5]\d)\b(?! \d){_part(6)}"
     rf"|\b(?P<h7>\d{{1,2}}) (?P<half7>am|pm)\b"
     rf"|\b(?P<h8>\d{{1,2}}) (?:oclock )?(?:in the|at) (?P<part8>morning|afternoon|evening|night)\b"
     rf"|\b(?P<h9>\d{{1,2}}) oclock\b"
-    rf"|\b(?:at|about|around|by|it|for|to|than|with|do|past|after) (?P<h10>\d{{1,2}})\b"
-    rf"(?! (?:\d|days?|weeks?|people|minutes?))"
+    rf"|\b(?:after|later than|not before) (?P<h14>\d{{1,2}})\b(?!:| \d)"
+    rf"|\b(?:at|about|around|by|it|for|to|than|with|do|past) (?P<h10>\d{{1,2}})\b"
+    rf"(?!:| (?:\d|days?|weeks?|people|minutes?))"
+    rf"|\b(?P<h13>\d{{1,2}})(?= or \d)"
     rf"|^(?:the )?(?P<h11>\d{{1,2}})(?: (?:please|one|is fine|works|sounds good|would be .*))?$"
     rf"|\b(?P<h12>\d{{1,2}})$"
 )
@@ -174,7 +176,7 @@ def _time(rest: str, asked: bool) -> tuple[time | None, time | None]:
         if at is None:
             continue
         before = rest[: said.start()].rstrip()
-        if re.search(r"\b(?:after|later than|not before)$", before):
+        if said["h14"] or re.search(r"\b(?:after|later than|not before)$", before):
             after = at
         elif not _NOT.search(before):
             found.append((said.start(), said.end(), at))
