@@ -7,38 +7,87 @@ import sys
 
 MIN_VERSION = (3, 11)
 NEEDED_BYTES = 3 * 10**9
+LEFT_BYTES = 50 * 10**6  # with less than this left, a failed step has failed for want of space
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VENV = os.path.join(ROOT, ".venv")
-PYTHON = os.path.join(VENV, "bin", "python")
 
 
-def fail(message):
+def fail(message: str) -> None:
+    """Say it and give up."""
     sys.stderr.write("setup: %s\n" % message)
     sys.exit(1)
 
 
-def run(step, *command):
-    sys.stdout.write("setup: %s\n" % step)
-    sys.stdout.flush()
-    if subprocess.call(command, cwd=ROOT) != 0:
-        fail("%s failed; the lines above say why. Fix it and run the same make command again." % step)
-
-
-def main():
-    if sys.version_info < MIN_VERSION:
-        found = ".".join(map(str, sys.version_info[:3]))
+def check_python(version: tuple) -> None:
+    """Exits with advice where Python is too old."""
+    if tuple(version[:2]) < MIN_VERSION:
+        found = ".".join(map(str, version[:3]))
         fail("Python 3.11 or newer is needed, this is %s. Name another: make PYTHON=python3.12 call" % found)
-    fresh = not os.path.exists(PYTHON)
-    free = shutil.disk_usage(ROOT).free
-    if fresh and free < NEEDED_BYTES:
-        fail("%.1f GB are free in %s, 3 GB are needed." % (free / 1e9, ROOT))
-    if fresh:
-        run("making .venv (1/3)", sys.executable, "-m", "venv", VENV)
-    pip = (PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "on")
-    run("installing pinned packages (2/3; the first time takes a minute or two)", *pip, "-r", "requirements.lock")
-    run("installing trunkline itself (3/3)", *pip, "--quiet", "--no-deps", "--editable", ".")
-    with open(os.path.join(VENV, "ready"), "w"):
-        pass
+
+
+def check_disk(root: str, free: int) -> None:
+    """Exits where a first installation cannot fit."""
+    if free < NEEDED_BYTES:
+        fail("%.1f GB are free in %s, 3 GB are needed. Make room, or work on another disk." % (free / 1e9, root))
+
+
+class Setup:
+    """The steps. `call` runs a command and returns its exit code, `free` says how many bytes are left."""
+
+    def __init__(self, root=ROOT, call=subprocess.call, free=None):  # type: ignore[no-untyped-def]
+        self.root = root
+        self.venv = os.path.join(root, ".venv")
+        self.python = os.path.join(self.venv, "bin", "python")
+        self._call = call
+        self._free = free or (lambda: shutil.disk_usage(root).free)
+
+    def run(self, version: tuple) -> None:
+        """Everything; exits with one line where a step fails."""
+        check_python(version)
+        if not os.path.exists(self.python):
+            check_disk(self.root, self._free())
+            self._make_venv()
+        first = "installing pinned packages (2/3; the first time takes a minute or two)"
+        self._pip(first, "-r", "requirements.lock")
+        self._pip("installing trunkline itself (3/3)", "--quiet", "--no-deps", "--editable", ".")
+        with open(os.path.join(self.venv, "ready"), "w"):
+            pass
+
+    def _make_venv(self) -> None:
+        advice = "On Debian and Ubuntu the package python3-venv may be missing: apt install python3-venv."
+        try:
+            self._step("making .venv (1/3)", sys.executable, "-m", "venv", self.venv, advice=advice)
+        except BaseException:
+            # Half a .venv would look like a whole one the next time.
+            shutil.rmtree(self.venv, ignore_errors=True)
+            raise
+
+    def _pip(self, step: str, *what: str) -> None:
+        pip = (self.python, "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "on")
+        self._step(step, *pip, *what)
+
+    def _step(self, step: str, *command: str, advice: str = "") -> None:
+        sys.stdout.write("setup: %s\n" % step)
+        sys.stdout.flush()
+        try:
+            code = self._call(command, cwd=self.root)
+        except OSError as error:
+            fail("%s failed: %s" % (step, error))
+        if code != 0:
+            if self._free() < LEFT_BYTES:
+                fail(
+                    "%s failed: the disk of %s is full. Make room and run the same make command again."
+                    % (step, self.root)
+                )
+            again = "Fix it and run the same make command again."
+            fail(" ".join(filter(None, ["%s failed; the lines above say why." % step, advice, again])))
+
+
+def main() -> None:
+    """Set up in the folder above this file."""
+    try:
+        Setup().run(sys.version_info)
+    except KeyboardInterrupt:
+        fail("stopped. The same make command goes on where this ended.")
 
 
 if __name__ == "__main__":
