@@ -36,17 +36,19 @@ async def test_text_is_streamed_and_counted(serving):
 
 
 async def test_the_request_says_all_that_the_conversation_says(serving):
-    async with running(Stub(HELLO)) as stub:
-        async with serving(backend(stub, extra_body='{"reasoning_effort": "none"}', max_tokens=77)) as connect:
-            talk = connect()
-            await talk.open(
-                history=ASK,
-                tools=[BOOK],
-                now="2026-11-24T09:05:00+01:00",
-                language="en",
-                sampling=pb.Sampling(temperature=0.25, top_p=0.5, min_p=0.125, seed=7, stop=["\n"]),
-            )
-            await talk.answer(3, sampling=pb.Sampling(tool_choice=pb.TOOL_CHOICE_REQUIRED))
+    async with (
+        running(Stub(HELLO)) as stub,
+        serving(backend(stub, extra_body='{"reasoning_effort": "none"}', max_tokens=77)) as connect,
+    ):
+        talk = connect()
+        await talk.open(
+            history=ASK,
+            tools=[BOOK],
+            now="2026-11-24T09:05:00+01:00",
+            language="en",
+            sampling=pb.Sampling(temperature=0.25, top_p=0.5, min_p=0.125, seed=7, stop=["\n"]),
+        )
+        await talk.answer(3, sampling=pb.Sampling(tool_choice=pb.TOOL_CHOICE_REQUIRED))
     request = stub.requests[0]
     assert request["messages"] == [
         {
@@ -143,21 +145,25 @@ async def test_a_call_cut_off_by_the_limit_is_no_call(serving):
 
 
 async def test_half_a_surrogate_pair_does_not_break_the_stream(serving):
-    async with running(Stub(says(chunk(content="\ud83d!"), chunk(finish="stop")))) as stub:
-        async with serving(backend(stub)) as connect:
-            talk = connect()
-            await talk.open(history=ASK)
-            assert (await talk.answer(3))[0] == "\ufffd!"
+    async with (
+        running(Stub(says(chunk(content="\ud83d!"), chunk(finish="stop")))) as stub,
+        serving(backend(stub)) as connect,
+    ):
+        talk = connect()
+        await talk.open(history=ASK)
+        assert (await talk.answer(3))[0] == "\ufffd!"
 
 
 async def test_the_answer_ends_without_waiting_for_counts(serving):
-    async with running(Stub(hangs(chunk(content="Hi"), chunk(finish="stop")))) as stub:
-        async with serving(backend(stub)) as connect:
-            talk = connect()
-            await talk.open(history=ASK)
-            text, _, done = await talk.answer(3)
-            assert (text, done.generated_tokens) == ("Hi", 0)
-            assert done.total_seconds < 5
+    async with (
+        running(Stub(hangs(chunk(content="Hi"), chunk(finish="stop")))) as stub,
+        serving(backend(stub)) as connect,
+    ):
+        talk = connect()
+        await talk.open(history=ASK)
+        text, _, done = await talk.answer(3)
+        assert (text, done.generated_tokens) == ("Hi", 0)
+        assert done.total_seconds < 5
 
 
 async def test_stop_closes_the_http_stream(serving):
@@ -222,14 +228,16 @@ async def test_what_the_server_does_wrong_has_a_status(serving, behaviour, code,
 
 @pytest.mark.parametrize("behaviour", SLOW)
 async def test_a_server_that_is_too_slow_is_unavailable(serving, behaviour):
-    async with running(Stub(behaviour)) as stub:
-        async with serving(backend(stub, first_token_seconds=0.2, total_seconds=0.4)) as connect:
-            talk = connect()
-            await talk.open(history=ASK)
-            await talk.send(generate=pb.Generate(generation_id=3))
-            error = await talk.status()
-            assert error.code() is grpc.StatusCode.UNAVAILABLE
-            assert "in time" in error.details()
+    async with (
+        running(Stub(behaviour)) as stub,
+        serving(backend(stub, first_token_seconds=0.2, total_seconds=0.4)) as connect,
+    ):
+        talk = connect()
+        await talk.open(history=ASK)
+        await talk.send(generate=pb.Generate(generation_id=3))
+        error = await talk.status()
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert "in time" in error.details()
 
 
 async def test_busy_says_how_long(serving):

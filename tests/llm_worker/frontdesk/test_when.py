@@ -81,6 +81,8 @@ TIMES = {
     "twelve thirty": "12:30",
     "ten oh five": "10:05",
     "make it eleven": "11:00",
+    "at eight p.m.": "20:00",
+    "at three in the morning": "03:00",
     "No, not at ten, at eleven": "11:00",
     "ten or eleven": "10:00",
     "tuesday at ten thirty": "10:30",
@@ -119,7 +121,12 @@ def test_numbers_are_no_times_unless_a_time_was_asked_for(text):
 
 @pytest.mark.parametrize(
     ("text", "after"),
-    [("sometime after three", "15:00"), ("in the afternoon", "12:00"), ("Tuesday afternoon", "12:00")],
+    [
+        ("sometime after three", "15:00"),
+        ("after 9 am please", "09:00"),
+        ("in the afternoon", "12:00"),
+        ("Tuesday afternoon", "12:00"),
+    ],
 )
 def test_wishes_are_no_times(text, after):
     said = when.find(hear.plain(hear.words(text)), TODAY)
