@@ -84,6 +84,9 @@ class Answer:
         self._tooling = tooling
         self._draft = draft
         self._new_id = new_id
+        self._mouth: Mouth | None = None
+        self._caught_up = asyncio.Event()  # all phrases so far have their sound
+        self._caught_up.set()
         self._phrases: list[tuple[int, Phrase]] = []  # by phrase id: which text it is a slice of, and where
         self._loop = asyncio.get_running_loop()
 
@@ -92,6 +95,18 @@ class Answer:
         if not self.committed and self.message is not None:
             self.committed = True
             self._mind.commit(self.message)
+
+    def say(self, text: str) -> None:
+        """Say a fixed text after what has been said so far; it is not part of the answer."""
+        if text:
+            self._hand(OWN_TEXT, [Phrase(text, 0, len(text))])
+
+    async def said(self) -> None:
+        """Return once all text so far has been spoken and handed to the leg."""
+        await self._caught_up.wait()
+        playout = self.utterance.playout
+        while waiting := playout.waiting:  # noqa: ASYNC110 - time is what is waited for, and a pause prolongs it
+            await asyncio.sleep(waiting / playout.rate + 0.02)
 
     def receive(self, event: MindEvent, generation_id: int) -> None:
         """An event of one of this answer's generations."""
@@ -111,43 +126,44 @@ class Answer:
             ) as mouth,
             asyncio.TaskGroup() as group,
         ):
+            self._mouth = mouth
             sound = group.create_task(self._sound(mouth))
-            await self._words(mouth)
+            await self._words()
             mouth.flush()
             await sound
         self.utterance.playout.finished = True
 
     # -- words -------------------------------------------------------------------------------------------------------
 
-    async def _words(self, mouth: Mouth) -> None:
+    async def _words(self) -> None:
         for _ in range(_MOST_ROUNDS):
-            calls = await self._generate(mouth)
+            calls = await self._generate()
             if not calls:
                 return
             silent = Mark.FIRST_PHRASE not in self.marks
             if silent:  # the caller waits for the tool; once something was said, its time is no part of the latency
                 self._mark(Mark.TOOL_REQUESTED)
-            if not await self._act(mouth, calls):
+            if not await self._act(calls):
                 return
             if silent:
                 self.marks.pop(Mark.FIRST_TOKEN, None)
                 self.marks[Mark.TOOL_FINISHED] = self._loop.time()
         log.warning("the model keeps asking for tools; the answer ends here")
 
-    async def _generate(self, mouth: Mouth) -> list[ToolCall]:
+    async def _generate(self) -> list[ToolCall]:
         """One pass of the model; its text goes to the voice. Tried again when the worker is lost before any text."""
         for _ in range(2):
             generation = Generation(self._new_id())
             self.generations.append(generation)
             self._mind.generate(generation.id)
             try:
-                return await self._follow(mouth, generation)
+                return await self._follow(generation)
             except _Lost as lost:
                 if generation.text or not lost.reachable:
                     raise
         raise Unavailable("the language model was lost twice in one answer")
 
-    async def _follow(self, mouth: Mouth, generation: Generation) -> list[ToolCall]:
+    async def _follow(self, generation: Generation) -> list[ToolCall]:
         phraser = Phraser()
         calls: list[ToolCall] = []
         limit = self._definition.limits.answer_characters
@@ -157,7 +173,7 @@ class Answer:
                     self._mark(Mark.FIRST_TOKEN)
                     generation.text += text
                     self.utterance.texts[generation.id] = generation.text
-                    self._say(mouth, generation.id, phraser.feed(text))
+                    self._hand(generation.id, phraser.feed(text))
                     if len(generation.text) > limit:
                         self._mind.stop(generation.id)
                         limit = 1 << 30
@@ -170,25 +186,27 @@ class Answer:
                     raise _Lost(reachable)
                 case _:
                     pass
-        self._say(mouth, generation.id, phraser.flush())
+        self._hand(generation.id, phraser.flush())
         return calls
 
-    def _say(self, mouth: Mouth, source: int, phrases: list[Phrase]) -> None:
+    def _hand(self, source: int, phrases: list[Phrase]) -> None:
         for phrase in phrases:
             if source != OWN_TEXT:
                 self._mark(Mark.FIRST_PHRASE)
-            mouth.phrase(len(self._phrases), phrase.text)
-            self._phrases.append((source, phrase))
+            if self._mouth is not None:
+                self._caught_up.clear()
+                self._mouth.phrase(len(self._phrases), phrase.text)
+                self._phrases.append((source, phrase))
 
     # -- tools -------------------------------------------------------------------------------------------------------
 
-    async def _act(self, mouth: Mouth, calls: list[ToolCall]) -> bool:
+    async def _act(self, calls: list[ToolCall]) -> bool:
         """Run what the model asked for. Whether it is to speak again: not after the end of the call was asked for
         and something was said."""
         speak = True
         for call in calls:
             work = asyncio.ensure_future(self._tooling.run(call, self))
-            waiting = asyncio.ensure_future(self._say_waiting(mouth, call.name))
+            waiting = asyncio.ensure_future(self._say_waiting(call.name))
             try:
                 action = await work
             finally:
@@ -199,12 +217,12 @@ class Answer:
                 speak = not any(generation.text.strip() for generation in self.generations)
         return speak
 
-    async def _say_waiting(self, mouth: Mouth, tool: str) -> None:
+    async def _say_waiting(self, tool: str) -> None:
         phrase = self._tooling.waiting_phrase(tool)
         await self.confirmed.wait()
         await asyncio.sleep(_WAITING_PHRASE_AFTER)
-        if phrase and self.utterance.playout.waiting == 0:
-            self._say(mouth, OWN_TEXT, [Phrase(phrase, 0, len(phrase))])
+        if self.utterance.playout.waiting == 0:
+            self.say(phrase)
 
     # -- sound -------------------------------------------------------------------------------------------------------
 
@@ -214,6 +232,8 @@ class Answer:
             if source != OWN_TEXT:
                 self._mark(Mark.FIRST_AUDIO)
             self.utterance.playout.push(as_speech(audio, source, phrase.start))
+            if audio.last_of_phrase and audio.phrase_id == len(self._phrases) - 1:
+                self._caught_up.set()
 
     def _mark(self, mark: Mark) -> None:
         self.marks.setdefault(mark, self._loop.time())

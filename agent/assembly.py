@@ -30,8 +30,6 @@ from services.telemetry import sample_loop_lag
 
 log = logging.getLogger(__name__)
 
-_SWEEP_EVERY = 3600.0
-
 
 async def serve(settings: AgentSettings) -> None:
     """Take calls until SIGTERM or SIGINT, let them end; a second signal ends them. Raises StartError, SipError."""
@@ -97,11 +95,12 @@ async def assembled(
         end_of_call = await stack.enter_async_context(EndOfCall.open(session, store))
         switchboard = Switchboard(carrier, directory, toolboxes, parts, workers, end_of_call)
         definitions = list(directory.agents.values())
+        retention = {definition.name: definition.recording.retention_days for definition in definitions}
         background = [
             asyncio.create_task(parts.pump.run()),
             asyncio.create_task(switchboard.watch_workers()),
             asyncio.create_task(parts.ready_made.keep_preparing(definitions)),
-            asyncio.create_task(_sweep(store, directory)),
+            asyncio.create_task(store.sweep_forever(retention)),
             asyncio.create_task(sample_loop_lag()),
         ]
         stack.push_async_callback(_cancel, background)
@@ -138,14 +137,6 @@ async def http_interface(settings: AgentSettings, switchboard: Switchboard, stor
     http = HttpSettings(settings.http_host, settings.http_port, settings.var, settings.api_token.get_secret_value())
     async with serve_http(http, switchboard, store) as server:
         yield server
-
-
-async def _sweep(store: Store, directory: Directory) -> None:
-    """Delete what has been kept long enough, every hour."""
-    retention = {name: definition.recording.retention_days for name, definition in directory.agents.items()}
-    while True:
-        await store.sweep(retention)
-        await asyncio.sleep(_SWEEP_EVERY)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -123,7 +123,7 @@ class Call:
                 mind,
                 parts.tts,
                 parts.ready_made,
-                Tooling(self.leg, self._toolbox, mind, self._record, group, new_id, self.elapsed),
+                Tooling(self.leg, self._toolbox, mind, self._record, group, new_id, self.elapsed, recording.mask),
                 self._record,
                 recording,
                 TurnLog(self._record, rate, self.elapsed),

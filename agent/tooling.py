@@ -11,7 +11,6 @@ from typing import Protocol
 from agent.clients import Mind
 from agent.clients.types import Role, ToolCall
 from agent.digits import DigitCollector
-from agent.speaker import Utterance
 from agent.store.store import CallRecord
 from agent.telephony.leg import Leg, TransferFailed
 from agent.tools.results import Action, CollectDigits, ToolContext, ToolResult, TransferCall
@@ -23,13 +22,18 @@ _INTERRUPTED = json.dumps({"error": "interrupted", "detail": "the caller spoke b
 class Asker(Protocol):
     """The answer that a tool is called for."""
 
-    utterance: Utterance
     confirmed: asyncio.Event
     """The caller has finished."""
     committed: bool
 
     def commit(self) -> None:
         """What was asked can no longer be taken back."""
+
+    def say(self, text: str) -> None:
+        """Say a fixed text after what has been said so far."""
+
+    async def said(self) -> None:
+        """Return once all text so far has been spoken and handed to the leg."""
 
 
 class Tooling:
@@ -44,7 +48,9 @@ class Tooling:
         group: asyncio.TaskGroup,
         new_id: Callable[[], int],
         elapsed: Callable[[], float],
+        hide: Callable[[bool], None],
     ) -> None:
+        """`hide` keeps what is heard and said out of the recording, while it is True."""
         self.call_id = leg.info.id
         self._leg = leg
         self._toolbox = toolbox
@@ -53,6 +59,7 @@ class Tooling:
         self._group = group
         self._new_id = new_id
         self._elapsed = elapsed
+        self._hide = hide
         self._loop = asyncio.get_running_loop()
         self._writes: set[asyncio.Task[ToolResult]] = set()
         self._given: set[str] = set()
@@ -102,12 +109,12 @@ class Tooling:
                 action = result.action
                 if not isinstance(action, TransferCall | CollectDigits):
                     return action
-            content = await self._carry_out(action, asker.utterance) if action else result.content_json
+            content, shown = await self._carry_out(action, asker) if action else (result.content_json, "")
         except asyncio.CancelledError:
             if asker.committed and not any(w.get_name() == call.id for w in self._writes):
                 self._give(call, _INTERRUPTED)
             raise
-        self._give(call, content)
+        self._give(call, content, shown)
         return action
 
     async def _write(self, call: ToolCall) -> ToolResult:
@@ -119,33 +126,36 @@ class Tooling:
     def _context(self, call: ToolCall) -> ToolContext:
         return ToolContext(self.call_id, call.id, self._leg.info.caller)
 
-    def _give(self, call: ToolCall, content: str) -> None:
+    def _give(self, call: ToolCall, content: str, shown: str = "") -> None:
+        """Hand the model its result; `shown` is what the record may keep of it, where that is not all."""
         if call.id in self._given:
             return
         self._given.add(call.id)
         self._mind.append(self._new_id(), Role.TOOL, content, tool_call_id=call.id)
-        self._record.event("tool", self._elapsed(), name=call.name, arguments=call.arguments_json, result=content)
+        kept = shown or content
+        self._record.event("tool", self._elapsed(), name=call.name, arguments=call.arguments_json, result=kept)
 
     # -- what only the call itself can do ----------------------------------------------------------------------------
 
-    async def _carry_out(self, action: Action, utterance: Utterance) -> str:
-        await played(utterance)
-        match action:
-            case TransferCall(_, number):
-                try:
-                    await self._leg.transfer(number)
-                except TransferFailed as failure:
-                    return TransferCall.failed(str(failure))
-                return json.dumps({"transferred": True})
-            case CollectDigits():
-                return await self._collect(action)
-            case _:
-                return "{}"
+    async def _carry_out(self, action: Action, asker: Asker) -> tuple[str, str]:
+        """The result for the model, and what of it the record may keep (empty: all)."""
+        if isinstance(action, CollectDigits):
+            asker.say(action.prompt)
+            await asker.said()
+            return await self._collect(action)
+        await asker.said()
+        if isinstance(action, TransferCall):
+            try:
+                await self._leg.transfer(action.number)
+            except TransferFailed as failure:
+                return TransferCall.failed(str(failure)), ""
+        return json.dumps({"done": True}), ""
 
-    async def _collect(self, action: CollectDigits) -> str:
+    async def _collect(self, action: CollectDigits) -> tuple[str, str]:
         now = self._loop.time
         collector = DigitCollector(action.max_digits, action.terminator, action.timeout_seconds, since=now())
         self._collector, self.mask_digits = collector, action.masked
+        self._hide(action.masked)
         try:
             while (remaining := collector.remaining(now())) > 0:
                 self._key_pressed.clear()
@@ -155,10 +165,6 @@ class Tooling:
                     break
         finally:
             self._collector, self.mask_digits = None, False
-        return CollectDigits.collected(collector.digits, collector.complete)
-
-
-async def played(utterance: Utterance) -> None:
-    """Return once everything that was pushed has been handed to the leg."""
-    while waiting := utterance.playout.waiting:  # noqa: ASYNC110 - time is what is waited for, and a pause prolongs it
-        await asyncio.sleep(waiting / utterance.playout.rate + 0.02)
+            self._hide(False)
+        entered = collector.digits, collector.complete
+        return CollectDigits.collected(*entered), action.shown(*entered)

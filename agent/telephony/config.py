@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, cast
 
 from baresip import Account, Config
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -12,7 +12,8 @@ from agent.telephony.stuck import LIMIT as STUCK_LIMIT
 from services.settings import Names, Settings
 
 CODECS = {"pcmu": "pcmu", "pcma": "pcma", "g722": "g722/16000/1", "opus": "opus/48000/1"}
-TRANSPORTS = ("udp", "tcp", "tls")
+Transport = Literal["udp", "tcp", "tls"]
+TRANSPORTS: tuple[Transport, ...] = ("udp", "tcp", "tls")
 ENCRYPTION = {"off": "", "optional": "srtp", "mandatory": "srtp-mand"}
 LISTENER_USER = "trunkline"
 HEADERS = (
@@ -60,9 +61,7 @@ class SipSettings(Settings):
     sip_user: str = Field("", description="User of the account at the registrar.")
     sip_auth_user: str = Field("", description="Name for digest, where it is not the user.")
     sip_password: SecretStr = Field(SecretStr(""), description="Password for digest.")
-    sip_transport: Literal["udp", "tcp", "tls"] = Field(
-        "udp", description="Transport to the registrar and for dialling."
-    )
+    sip_transport: Transport = Field("udp", description="Transport to the registrar and for dialling.")
     sip_register: bool = Field(True, description="Register; no = use the account for digest of outbound calls only.")
     dial_allow: Names = Field(
         (),
@@ -172,13 +171,18 @@ def stack_config(settings: SipSettings, trace: bool) -> Config:
     )
 
 
-def listener_account(settings: SipSettings, stun_port: int) -> Account:
-    """Takes calls to any number that is sent here."""
+def listener_accounts(settings: SipSettings, stun_port: int) -> list[Account]:
+    """Take calls to any number that is sent here. The stack wants one for each transport."""
+    return [_listener(settings, cast("Transport", transport), stun_port) for transport in settings.sip_transports]
+
+
+def _listener(settings: SipSettings, transport: Transport, stun_port: int) -> Account:
     return Account(
         user=LISTENER_USER,
         domain=settings.sip_address or "0.0.0.0",
         password="",
         reg_interval=0,
+        transport=transport,
         audio_codecs=_codecs(settings),
         dtmf_mode="auto",
         extra_params=("catchall=yes", *_common_parameters(settings, stun_port)),

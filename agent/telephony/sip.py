@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from baresip import BaresipError, Call, Event, RegistrationError, Runtime, StackEvent, UserAgent
+from baresip import Account, BaresipError, Call, Event, RegistrationError, Runtime, StackEvent, UserAgent
 
 from agent.telephony import metrics
-from agent.telephony.config import SipSettings, listener_account, stack_config, trunk_account
+from agent.telephony.config import SipSettings, listener_accounts, stack_config, trunk_account
 from agent.telephony.leg import CallInfo, EndReason
 from agent.telephony.policy import is_allowed_source, user_of
 from agent.telephony.ports import claim_ports
@@ -47,7 +47,9 @@ class SipRuntime:
         self._arrived: asyncio.Queue[SipLeg | None] = asyncio.Queue()  # bounded by the stack's limit of calls
         self._tasks: set[asyncio.Task[None]] = set()
         self._exits = AsyncExitStack()
-        self._listener: UserAgent | None = None
+        self._listeners: dict[str, UserAgent] = {}
+        self._dialling = 0
+        self._early: list[StackEvent] = []  # of calls that are being dialled and have no leg yet
         self._trunk: UserAgent | None = None
         self._registered = asyncio.Event()
         self._idle = asyncio.Event()
@@ -78,18 +80,26 @@ class SipRuntime:
     async def dial(self, target: str) -> SipLeg:
         """Call a number or SIP address; the leg's events tell what becomes of it. Raises TargetRefused, SipError."""
         address = self._settings.dial_rules.resolve(target)
-        agent = self._trunk or self._listener
-        if agent is None:
-            raise SipError("the SIP side is not running")
-        transport = self._settings.sip_transport
-        if self._trunk is None and ";transport=" not in address and transport != "udp":
-            address += f";transport={transport}"
+        if self._trunk is not None:
+            agent = self._trunk
+        elif (transport := self._transport_of(address)) in self._listeners:
+            agent = self._listeners[transport]
+        else:
+            raise SipError(f"cannot dial over {transport}: it is not among the SIP transports")
+        self._dialling += 1
         try:
             call = await agent.dial(address)
         except (BaresipError, ValueError) as error:
             raise SipError(f"cannot dial: {error}") from None
+        finally:
+            self._dialling -= 1
+            early, self._early = self._early, [] if self._dialling == 0 else self._early
         info = CallInfo(_call_id(), "outbound", self._settings.sip_user, user_of(address), "sip")
-        return self._adopt(call, info)
+        leg = self._adopt(call, info)
+        for event in early:
+            if event.call == call.handle:
+                self._pass_on(event)
+        return leg
 
     async def drain(self) -> None:
         """Refuse new calls and return when the last one has ended."""
@@ -118,6 +128,9 @@ class SipRuntime:
         """False once broken INVITEs have used up too much of the stack: drain, and replace the process."""
         return self._stuck.count < STUCK_LIMIT
 
+    def _transport_of(self, address: str) -> str:
+        return address.partition(";transport=")[2].lower() or self._settings.sip_transport
+
     async def _start(self) -> None:
         settings = self._settings
         claim_ports(settings.sip_address, settings.sip_port, settings.sip_transports)
@@ -132,16 +145,18 @@ class SipRuntime:
         self._exits.push_async_callback(self._stop)
         self._runtime.on_dead = self._died
         self._runtime.subscribe(self._on_event)
-        self._listener = await UserAgent.create(
-            self._runtime, listener_account(settings, public.port), transfer_policy="reject"
-        )
-        self._listener.on_incoming(self._on_call)
-        if account := trunk_account(settings, public.port):
-            self._trunk = await UserAgent.create(self._runtime, account, transfer_policy="reject")
-            self._trunk.on_incoming(self._on_call)
-            if account.reg_interval:
+        for account in listener_accounts(settings, public.port):
+            self._listeners[account.transport] = await self._open(account)
+        if trunk := trunk_account(settings, public.port):
+            self._trunk = await self._open(trunk)
+            if trunk.reg_interval:
                 self._spawn(self._register(self._trunk))
         self._spawn(self._check())
+
+    async def _open(self, account: Account) -> UserAgent:
+        agent = await UserAgent.create(self._runtime, account, transfer_policy="reject")
+        agent.on_incoming(self._on_call)
+        return agent
 
     async def _stop(self) -> None:
         for leg in list(self._legs.values()):
@@ -200,13 +215,17 @@ class SipRuntime:
                 self._registered.clear()
             metrics.registered.set(self.registered)
         self._stuck.on_stack_event(event, asyncio.get_running_loop().time())
-        leg = self._legs.get(event.call)
-        if leg is not None:
-            leg.on_stack_event(event)
-            if event.event is Event.CALL_CLOSED:
-                del self._legs[event.call]
-                if not self._legs:
-                    self._idle.set()
+        if event.call in self._legs:
+            self._pass_on(event)
+        elif self._dialling:
+            self._early.append(event)
+
+    def _pass_on(self, event: StackEvent) -> None:
+        self._legs[event.call].on_stack_event(event)
+        if event.event is Event.CALL_CLOSED:
+            del self._legs[event.call]
+            if not self._legs:
+                self._idle.set()
 
     def _on_call(self, call: Call) -> None:
         headers = call.headers
