@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from agent.audio import Samples, frame_samples
 from agent.listening.events import BargeIn, ListeningEvent, SpeechStarted
@@ -35,6 +36,8 @@ INTERRUPTIONS = (
     "But I cannot come on Tuesday.", "What was the address again?", "Can I ask you something?", "Hello? Are you there?",
     "I already have an appointment.", "That is too late for me.", "Could we do Friday instead?", "My name is Harris.",
 )  # fmt: skip
+Sound = npt.NDArray[np.float64]
+
 CALLERS = (Voice(speed=1.1, pitch=0.9, seed=7), Voice(speed=0.95, pitch=1.06, seed=8), Voice(pitch=0.85, seed=9))
 
 
@@ -80,13 +83,14 @@ def agent_track(studio: Studio, seconds: float) -> Samples:
     return np.resize(np.concatenate([part for clip in clips for part in (clip, gap)]), round(seconds * RATE))
 
 
-def echo_track(agent: Samples, delay: float, seed: int = 0, level_db: float = -20.0) -> np.ndarray:
+def echo_track(agent: Samples, delay: float, seed: int = 0, level_db: float = -20.0) -> Sound:
     """The agent's voice after a loudspeaker in a room (reverberation of 0.15 s) and a delay."""
     length = round(0.15 * RATE)
     room = np.random.default_rng(seed).standard_normal(length) * np.exp(-6.9 * np.arange(length) / length) * 0.25
     room[0] = 1.0
     spread = np.convolve(agent.astype(np.float64), room)[: len(agent)]
-    return np.concatenate([np.zeros(round(delay * RATE)), spread])[: len(agent)] * 10 ** (level_db / 20)
+    late: Sound = np.concatenate([np.zeros(round(delay * RATE)), spread])[: len(agent)]
+    return late * 10 ** (level_db / 20)
 
 
 def false_pauses(studio: Studio, pool: ListeningPool, minutes: float, report: BargeInReport) -> None:
@@ -170,7 +174,7 @@ def _percentile(values: Sequence[float], q: float) -> float:
     return float(np.percentile(values, q, method="higher"))
 
 
-def _pcm(sound: np.ndarray) -> Samples:
+def _pcm(sound: Sound) -> Samples:
     return np.clip(np.round(sound), -32768, 32767).astype(np.int16)
 
 

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import soxr
@@ -75,7 +75,7 @@ class TurnModel:
 
 
 def _features(samples: Samples, rate: int) -> Floats:
-    sound: Floats = samples.astype(np.float32) / 32768
+    sound: Any = samples.astype(np.float32) / 32768
     if rate != RATE:
-        sound = np.asarray(soxr.resample(sound, rate, RATE, quality="HQ")).astype(np.float32)
+        sound = soxr.resample(sound, rate, RATE, quality="HQ")
     return log_mel(sound)

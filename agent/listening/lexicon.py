@@ -1,0 +1,129 @@
+"""English words and endings for `lexical.py`. PURE data."""
+
+import re
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _endings(text: str) -> re.Pattern[str]:
+    """Matches a text that ends in one of the lines."""
+    lines = (line.strip() for line in text.strip().splitlines())
+    return re.compile(r"\b(?:" + "|".join(lines) + r")$")
+
+
+ARTICLES = _words("a an the my your his her its our their this these those some any every each another no both all")
+PREPOSITIONS = _words(
+    "to for at on in of with from by about into onto between until till before after around near under over during "
+    "since without towards through as per behind beside against"
+)
+CONJUNCTIONS = _words(
+    "and but or nor because so if when while whether than which who whose where what how why that although unless "
+    "though cause"
+)
+AUXILIARIES = _words(
+    "am are was were be been being would could should might must may will shall can't won't don't i'm i'd i'll i've "
+    "you're we're we'd we'll we've they're it'll i we he she they who's what's where's let's there's it's that's "
+    "he's she's isn't doesn't didn't couldn't wouldn't not does did"
+)
+FILLERS = _words(
+    "um uh er erm hmm well just really very quite maybe perhaps actually basically also next last first second third "
+    "half mister mr mrs ms miss doctor dr number exactly rather still only even about"
+)
+OPENS = ARTICLES | PREPOSITIONS | CONJUNCTIONS | AUXILIARIES | FILLERS
+"""Words after which a sentence goes on."""
+
+ANSWERS = _words(
+    "yes yeah yep yup no nope okay ok sure correct right exactly absolutely definitely certainly fine perfect great "
+    "thanks bye goodbye hello hi cheers lovely alright please sorry pardon wrong good nothing none"
+)
+BACKCHANNELS = _words(
+    "mm mhm mmhm mm-hm mm-hmm mmm hm hmm uh-huh uhuh uh huh ah oh aha yeah yep yup yes okay ok right sure i see got it "
+    "alright good great fine cool nice really true m'hm hmhm mhmm ok-okay hum"
+)
+DAYS = _words("monday tuesday wednesday thursday friday saturday sunday today tomorrow")
+HOURS = _words(
+    "morning afternoon evening noon midnight o'clock am pm thirty fifteen forty-five one two three four five six seven "
+    "eight nine ten eleven twelve"
+)
+UNITS = _words("zero oh o one two three four five six seven eight nine double")
+TWO_DIGITS = _words(
+    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty "
+    "seventy eighty ninety hundred triple"
+)
+
+CLOSED = _endings(
+    """
+    (?:hold|hang|come|go|carry|move|so) on
+    (?:come|fill|log|sign|drop|call|be|get|coming|go) in
+    that(?:'s| is) it
+    (?:come|start) over
+    (?:think|hope|guess) so
+    i (?:am|can|do|will|would|could|have|did)
+    (?:we|they|you) (?:are|do|can|will|did|have)
+    it (?:was|will|would|does|did)
+    there (?:is|are)
+    (?:of course|i'm|maybe|why|or|i hope|probably) not
+    not really
+    not at all
+    after all
+    (?:take|want|do|like|about|with|for|have|mean|need|heard|got|said|know|is) (?:that|this|those|these)
+    tell me (?:how|why|when|where|what)
+    (?:about|like|take|want|have|that's|that is|you|need) (?:all|both|some|another|each)
+    that(?:'s| is|'ll be) all
+    the (?:first|second|third|last|next)
+    on the (?:first|second|third)
+    hear from you
+    not (?:yet|now)
+    (?:he|she) (?:is|does|did|has|can)
+    """
+)
+"""They look open and are not: particles of verbs, short answers, pronouns."""
+
+OPEN = _endings(
+    r"""
+    (?:name|number|address|birthday|birth|date|email|code|postcode|question|problem|reason|surname) (?:is|was|would be)
+    (?:i|we)(?:'d| would| should| could)?(?: really)? (?:like|want|need|wanted|prefer|think|wonder|mean|believe)
+    (?:i|we) (?:would|should|'d) (?:rather|prefer|like)
+    (?:tell|give|show|send|let|help|remind|put|connect) (?:me|us|him|her|them)
+    (?:could|can|would|may|do|did|are|should|have|will|is|was) (?:i|you|we|they|he|she|there|it)
+    (?:to|can|could|i'll|and|want to|you) (?:make|have|get|see|ask|know|bring|book|change|arrange|schedule|speak|talk)
+    (?:to|can|could|i'll|and|want to|you) (?:find|give|say|take|reschedule|move|check|leave|tell|come|reach|confirm)
+    (?:looking|calling|asking|waiting|ringing|phoning|wondering|trying|going|able|instead|because of|sort|kind)
+    (?:couple|plenty|lot)
+    (?:at|for|from|until|till) (?:a )?quarter
+    quarter (?:past|to)
+    (?:double|triple|extension)
+    (?:tell|told|asked|ask|inform) (?:doctor|dr|mr|mrs|ms|miss|the) \w+
+    (?:is|was|are|were|has|have|had|do|which day|what time|how much|how many|how long)
+    (?:new|available|possible|interested|afraid)
+    """
+)
+"""They look closed and are not: what is named, asked for or handed over is still to come."""
+
+COURTESY = _endings(
+    """
+    please
+    thanks(?: a lot)?
+    thank you(?: very much| so much)?
+    (?:good)?bye(?: bye)?
+    that(?:'s| is|'ll be| was) (?:all|right|correct|fine|wrong|everything|okay|good|perfect|great)
+    that (?:works|helps)
+    sounds (?:good|great|fine|perfect)
+    good (?:morning|evening|afternoon)
+    """
+)
+
+LEAD = r"^(?:(?:and|so|but|well|hello|hi|sorry|okay|um|uh|yes|no|oh|please|excuse me|good morning)[, ]+)*"
+LEFT_BEHIND = re.compile(
+    LEAD + r"(?:who|what|where|which|how)\b.* (?:to|for|at|on|in|of|with|from|by|about|is|are|was|open|cost)$"
+)
+"""A preposition left behind by a question: "who am I speaking to"."""
+BARE_LINK = re.compile(LEAD + r"(?:that|this|it|there|which|what|here|who)(?: is|'s|'ll| was| would)?$")
+""""Yes, that is" (right)."""
+QUESTION = re.compile(
+    LEAD
+    + r"(?:who|what|where|which|how|when|why|whose|can|could|would|do|does|did|is|are|will|may|have|has|should|am)\b"
+)
+NAME_GIVEN = re.compile(r"\b(?:name is|name's|i am|i'm|this is|under|called)\s+(?P<name>[a-z' -]+)$")
