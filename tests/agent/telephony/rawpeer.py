@@ -198,6 +198,7 @@ class RawPhone:
         dialog.remote_to = answer.header("To")
         dialog.media = (LOCAL, answer.media_port)
         dialog.target = answer.header("Contact").strip("<>").split(">")[0]
+        dialog.routes = [route for name, route in reversed(answer.headers) if name.lower() == "record-route"]
         self.send(self.request(dialog, "ACK"))
 
     async def bye(self, dialog: Dialog) -> Message:

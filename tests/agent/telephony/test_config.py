@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.telephony.config import SipSettings, listener_account, stack_config, trunk_account
+from agent.telephony.config import SipSettings, listener_accounts, stack_config, trunk_account
 from services.settings import SettingsError
 
 PREFIX = "TRUNKLINE_AGENT_"
@@ -66,7 +66,7 @@ def test_the_stack_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_the_listener(settings: SipSettings, expected: tuple[str, ...], missing: tuple[str, ...]) -> None:
-    line = listener_account(settings, 3478).aor() + ";"
+    line = listener_accounts(settings, 3478)[0].aor() + ";"
     assert all(part in line for part in expected)
     assert not any(part in line for part in missing)
 
