@@ -97,9 +97,9 @@ def _asked(said: str, words: list[str], expecting: Expecting | None) -> Verdict 
 
 
 def _by_digits(digits: int, words: list[str], expecting: Expecting | None) -> Verdict | None:
-    if digits == 0:
+    if digits == 0 or (digits < 3 and len(words) > 3):  # "I don't have one"
         return None
-    if words[-1] in lexicon.OPENS or words[-1] in ("double", "triple"):
+    if words[-1] in lexicon.OPENS or words[-1] in ("double", "triple", "extension"):
         return Verdict.INCOMPLETE
     if expecting == "digits":  # how many is not known here
         return Verdict.UNSURE

@@ -55,7 +55,8 @@ TWO_DIGITS = _words(
 
 CLOSED = _endings(
     """
-    (?:hold|hang|come|go|carry|move|so) on
+    (?:hold|hang|go|carry|move|so) on
+    rather not
     (?:come|fill|log|sign|drop|call|be|get|coming|go) in
     that(?:'s| is) it
     (?:come|start) over
@@ -68,7 +69,7 @@ CLOSED = _endings(
     not really
     not at all
     after all
-    (?:take|want|do|like|about|with|for|have|mean|need|heard|got|said|know|is) (?:that|this|those|these)
+    (?:take|want|do|like|about|with|for|have|mean|need|heard|got|said|know|is|understand|see) (?:that|this|those|these)
     tell me (?:how|why|when|where|what)
     (?:about|like|take|want|have|that's|that is|you|need) (?:all|both|some|another|each)
     that(?:'s| is|'ll be) all
@@ -93,8 +94,7 @@ OPEN = _endings(
     (?:looking|calling|asking|waiting|ringing|phoning|wondering|trying|going|able|instead|because of|sort|kind)
     (?:couple|plenty|lot)
     (?:at|for|from|until|till) (?:a )?quarter
-    quarter (?:past|to)
-    (?:double|triple|extension)
+    (?:quarter|half) (?:past|to)
     (?:tell|told|asked|ask|inform) (?:doctor|dr|mr|mrs|ms|miss|the) \w+
     (?:is|was|are|were|has|have|had|do|which day|what time|how much|how many|how long)
     (?:new|available|possible|interested|afraid)

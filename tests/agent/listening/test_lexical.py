@@ -1,0 +1,81 @@
+"""The words' verdict on finished and unfinished turns, and what counts as a backchannel."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from agent.listening.lexical import Expecting, Verdict, digits_in, is_backchannel, verdict
+
+TURNS = tomllib.loads((Path(__file__).parent / "data" / "turns.toml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("text", TURNS["development"]["complete"])
+def test_finished_turns_are_not_held_open(text: str) -> None:
+    assert verdict(text) is not Verdict.INCOMPLETE
+
+
+@pytest.mark.parametrize("text", TURNS["development"]["incomplete"])
+def test_unfinished_turns_are_held_open(text: str) -> None:
+    assert verdict(text) is Verdict.INCOMPLETE
+
+
+def test_sentences_that_were_not_tuned_on() -> None:
+    """The promise that the documentation makes; single sentences may be wrong."""
+    complete, incomplete = TURNS["held_out"]["complete"], TURNS["held_out"]["incomplete"]
+    held_open = [text for text in complete if verdict(text) is Verdict.INCOMPLETE]
+    let_go = [text for text in incomplete if verdict(text) is not Verdict.INCOMPLETE]
+    assert len(held_open) <= 0.05 * len(complete), held_open
+    assert len(let_go) <= 0.1 * len(incomplete), let_go
+
+
+@pytest.mark.parametrize(
+    ("text", "expecting", "expected"),
+    [
+        ("555", "phone", Verdict.INCOMPLETE),
+        ("555 one two", "phone", Verdict.INCOMPLETE),
+        ("five five five, one two three four", "phone", Verdict.UNSURE),
+        ("four one five five five five oh one three four", "phone", Verdict.COMPLETE),
+        ("415-555-0134", "phone", Verdict.COMPLETE),
+        ("415-555-0134 extension", "phone", Verdict.INCOMPLETE),
+        ("I don't have one, sorry.", "phone", Verdict.COMPLETE),
+        ("4 2", "digits", Verdict.UNSURE),
+        ("Daniel", "name", Verdict.UNSURE),
+        ("Daniel Harris.", "name", Verdict.COMPLETE),
+        ("My name is", "name", Verdict.INCOMPLETE),
+        ("It's Daniel Harris.", "name", Verdict.COMPLETE),
+        ("Yes.", "yes_no", Verdict.COMPLETE),
+        ("Yes, but", "yes_no", Verdict.INCOMPLETE),
+        ("Tuesday.", None, Verdict.UNSURE),
+        ("Tuesday.", "day", Verdict.UNSURE),
+        ("On Tuesday at nine.", "day", Verdict.COMPLETE),
+        ("One, two, three.", None, Verdict.UNSURE),
+        ("", None, Verdict.UNSURE),
+        ("...", None, Verdict.UNSURE),
+        ("I would like,", None, Verdict.INCOMPLETE),
+    ],
+)
+def test_what_was_asked_for_counts(text: str, expecting: Expecting | None, expected: Verdict) -> None:
+    assert verdict(text, expecting) is expected
+
+
+@pytest.mark.parametrize(
+    "text", ["Mm-hm.", "Mhm.", "Uh-huh.", "Yeah.", "Okay.", "Right.", "Yeah, okay.", "I see.", "Got it!"]
+)
+def test_backchannels(text: str) -> None:
+    assert is_backchannel(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "No.", "Wait.", "Yeah, but not on Monday.", "Okay, and what does it cost?", "Stop."]
+)
+def test_what_is_no_backchannel(text: str) -> None:
+    assert not is_backchannel(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [("", 0), ("no digits here", 0), ("555-0134", 7), ("five five 5", 3), ("double three", 2), ("twenty one", 3)],
+)
+def test_digits_are_counted_in_figures_and_words(text: str, digits: int) -> None:
+    assert digits_in(text) == digits
