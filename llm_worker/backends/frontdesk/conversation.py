@@ -2,14 +2,15 @@
 is kept between answers, so a conversation can go on with any worker."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from llm_worker.backends.frontdesk import policy, results
 from llm_worker.backends.frontdesk.state import Asked, Reply, State
-from llm_worker.backends.frontdesk.tasks import Desk, close, no_person, tell
+from llm_worker.backends.frontdesk.tasks import Desk, Step, close, no_person, question, tell
 from llm_worker.messages import Message, Role, ToolCall
 
+_AGENT_SAID = "you said"
 _OPENER = re.compile(r"^(?:Sure|Thank you|All right|Of course|Sorry, I didn't catch that)\. (?=\S)")
 
 
@@ -70,19 +71,19 @@ def _answer(desk: Desk, state: State, waiting: Sequence[Message], calls: dict[st
         if message.role is Role.TOOL and message.tool_call_id in calls:
             state, asked_for = results.answer(desk, state, calls[message.tool_call_id], message.text)
             texts.append(asked_for.text)
-    words = " ".join(message.text for message in waiting if message.role is Role.USER).strip()
-    hints = [message.text for message in waiting if message.role is Role.SYSTEM]
-    if words and not (texts and _is_filler(words)):
-        state, asked_for = policy.hear_out(desk, state, words)
+    spoken = [message.text for message in waiting if message.role is Role.USER]
+    told = [message.text for message in waiting if message.role is Role.SYSTEM]
+    hints = [step for text in told if (step := _hinted(text))]
+    if any(text.lower().startswith(_AGENT_SAID) and "?" in text for text in told):
+        state = replace(state, heard=False)  # a "yes" can be the answer to "are you still there?"
+    if spoken and not (texts and _is_filler(" ".join(spoken))):
+        state, asked_for = policy.hear_out(desk, state, " ".join(spoken).strip())
         texts.append(asked_for.text)
     elif hints and not texts:
-        state, asked_for = _hinted(desk, state, hints[-1])
-        texts.append(asked_for.text)
-    elif not waiting:
-        state, asked_for = tell(state, f"Hello, {desk.practice.name}. How can I help you?", Asked.NOTHING)
+        state, asked_for = hints[-1](desk, state)
         texts.append(asked_for.text)
     elif not texts:
-        state, asked_for = policy.not_understood(desk, state)
+        state, asked_for = tell(state, question(state), state.asked) if state.last else _greet(desk, state)
         texts.append(asked_for.text)
     return state, Reply(" ".join(text for text in texts if text), asked_for.calls)
 
@@ -94,13 +95,20 @@ def _is_filler(words: str) -> bool:
     )
 
 
-def _hinted(desk: Desk, state: State, hint: str) -> tuple[State, Reply]:
-    """What the agent tells in a system message in the middle of a call."""
+def _hinted(hint: str) -> Callable[[Desk, State], Step] | None:
+    """What a system message in the middle of a call asks for; None when it only tells, e.g. what the agent has said
+    in words of its own."""
     hint = hint.lower()
+    if hint.startswith(_AGENT_SAID):
+        return None
     if re.search(r"\btime (?:is over|is up|limit)|\bmaximum\b|\bend the call\b|\bsay goodbye\b", hint):
-        return close(desk, state)
+        return close
     if re.search(r"\btransfer\b.*\bfail|\bnobody answered\b|\bcould not be reached\b", hint):
-        return no_person(desk, state, "I'm sorry, I can't reach anybody right now.")
-    if re.search(r"\bgreet\b|\bgreeting\b", hint):
-        return tell(state, f"Hello, {desk.practice.name}. How can I help you?", Asked.NOTHING)
-    return policy.silent(desk, state)
+        return lambda desk, state: no_person(desk, state, "I'm sorry, I can't reach anybody right now.")
+    if re.search(r"\bgreet(?:ing)?\b", hint):
+        return _greet
+    return policy.silent if re.search(r"\bsilen(?:t|ce)\b|\bnot (?:said|spoken)\b|\bquiet\b", hint) else None
+
+
+def _greet(desk: Desk, state: State) -> Step:
+    return tell(state, f"Hello, {desk.practice.name}. How can I help you?", Asked.NOTHING)

@@ -4,7 +4,7 @@ of the recogniser mended."""
 import re
 from difflib import get_close_matches
 
-from llm_worker.backends.frontdesk.words import KEYWORDS, ORDINALS, TENS, UNITS
+from llm_worker.backends.frontdesk.words import KEYWORDS, MONTHS, ORDINALS, TENS, UNITS
 
 _FILLERS = re.compile(r"\b(?:u+h+m*|u+m+|e+r+m*|h+m+|ah+|like,|you know,?|i mean,?(?= (?:uh|um)))(?=\W|$),?", re.I)
 _AGREEING = re.compile(r"\b(?:u+h+[- ]?hu+h+|m+[- ]?h+m+|a+h+[- ]?ha+h*)\b")
@@ -20,6 +20,13 @@ _MISHEARD = (
     (r"\bthurs?\b", "thursday"),
     (r"\btomorow\b|\bto morrow\b|\btomorrow's\b", "tomorrow"),
     (r"\bappoint(?:ed)? ?mint\b|\bappointmen\b|\bappointments\b|\ban ointment\b", "appointment"),
+    (r"\bjan\b", "january"),
+    (r"\bfeb\b", "february"),
+    (r"\baug\b", "august"),
+    (r"\bsept?\b", "september"),
+    (r"\boct\b", "october"),
+    (r"\bnov\b", "november"),
+    (r"\bdec\b", "december"),
     (r"\bre schedule\b|\breschedual\b", "reschedule"),
     (r"\bcan sell\b|\bcansel\b|\bcounsel\b|\bcancelled?\b|\bcanceled\b", "cancel"),
     (r"\bo'?clock\b|\ba clock\b|\boh clock\b", "oclock"),
@@ -41,6 +48,7 @@ def words(text: str) -> str:
     spoken = re.sub(r"(?<=\d)\.(?=\d\d\b)", ":", spoken)  # 10.30, as some write a time
     spoken = re.sub(r"\b(\d{1,2})-(\d\d)\b", r"\1 \2", spoken)
     spoken = spoken.replace("-", " ")
+    spoken = re.sub(r"\b(1[0-2]|0?[1-9])/([0-3]?\d)\b", lambda m: f"{MONTHS[int(m[1]) - 1]} {m[2]}", spoken)
     for wrong, right in _MISHEARD:
         spoken = re.sub(wrong, right, spoken)
     tokens = [_mended(token) for token in _WORD.findall(spoken)]

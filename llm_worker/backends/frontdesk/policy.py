@@ -101,7 +101,7 @@ def _at_any_time(desk: Desk, state: State, flat: str, wants: frozenset[Intent]) 
 
 def _dictation(desk: Desk, state: State, text: str, flat: str, wants: frozenset[Intent]) -> Step | None:
     """Answers that are taken as they are: a message, a number, whether to leave one."""
-    verdict = intents.verdict(flat)
+    verdict = intents.verdict(flat) if state.heard else None
     match state.asked:
         case Asked.TEXT if Intent.NEVER_MIND not in wants:
             return proceed(desk, replace(state, text=text.strip()[:1000]), "Thank you.")

@@ -229,7 +229,25 @@ def test_words_said_while_a_tool_works_are_heard_after_its_result():
     caller.add(Role.ASSISTANT, "", tool_calls=(call,))
     caller.add(Role.TOOL, json.dumps({"appointment_id": 3, **BOOKED}), tool_call_id="c1")
     caller.add(Role.USER, "Okay, thanks. ")
-    assert caller.reply().text.startswith("You are booked for Thursday, November 26th at 10:30 AM.")
+    assert caller.reply().text == (
+        "You are booked for Thursday, November 26th at 10:30 AM. Is there anything else I can do for you?"
+    )
+
+
+def test_yes_to_the_agents_own_are_you_still_there_agrees_to_nothing():
+    caller = Caller()
+    asked = caller.says("This is Anna Miller, an appointment on Thursday at 10:30 please")
+    caller.add(Role.SYSTEM, 'You said to the caller: "Are you still there?"')
+    assert caller.says("Yes.") == asked.removeprefix("Sure. ")
+    caller.says("Yes.")
+    assert caller.calls == [("book_appointment", BOOKED)]
+
+
+def test_what_the_agent_said_by_itself_asks_for_nothing():
+    caller = Caller()
+    caller.says("I need an appointment")
+    caller.add(Role.SYSTEM, 'You said to the caller: "Sorry, I was away in silence for a moment."')
+    assert caller.says("Anna Miller") == "Thank you. Which day would suit you?"
 
 
 def test_silence_is_asked_about_and_then_ended():

@@ -35,6 +35,8 @@ DAYS = {
     "Tuesday the 1st": "2026-12-01",
     "December 1st": "2026-12-01",
     "december first": "2026-12-01",
+    "Tuesday, Dec. 1st": "2026-12-01",
+    "12/1": "2026-12-01",
     "Tuesday, December 1st": "2026-12-01",
     "the first of December": "2026-12-01",
     "1st December": "2026-12-01",
