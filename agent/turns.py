@@ -55,7 +55,7 @@ class Policy:
     required_silence: Callable[[str, float | None], float]
     """How long the caller must be silent before the turn is over, given the words so far and the turn model's
     probability (None while it has not answered)."""
-    transcript_deadline: float = 1.0
+    transcript_deadline: float = 1.2
     """After the last voiced sample, without a transcript: apologise."""
     surely_interrupting: float = 0.8
     """Speech over the agent of this length is an interruption, whatever the words."""

@@ -437,7 +437,7 @@ class Stage:
     def last_sound(self) -> float:
         """When the agent's newest audible frame left."""
         self.leg.buffered()
-        return max((h.time for h in self.leg.far.heard if level_dbfs(h.samples) > -50), default=0.0)
+        return next((h.time for h in reversed(self.leg.far.heard) if level_dbfs(h.samples) > -50), 0.0)
 
     def speaking(self) -> bool:
         """Whether the agent is heard right now."""

@@ -97,8 +97,8 @@ def test_a_noise_is_no_turn() -> None:
 def test_a_late_recogniser_is_apologised_for_once_and_its_text_still_counts() -> None:
     told = Told()
     request = told.question(1.0, 2.0)
-    assert told(Tick(), 2.9) == []
-    assert told(Tick(), 3.0) == [Apologise()]
+    assert told(Tick(), 3.1) == []
+    assert told(Tick(), 3.21) == [Apologise()]
     assert told(Tick(), 3.5) == []
     told(AgentStarted(), 3.5)
     assert told(Heard(request, "When are you open."), 4.0) == [BeginAnswer("When are you open.")]

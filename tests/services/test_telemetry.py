@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 
 from services.telemetry import (
     JsonFormatter,
+    Plain,
     call_id,
     configure_logging,
     count_request,
@@ -84,7 +85,11 @@ def test_words_are_counted_not_written() -> None:
 def test_a_line_has_what_is_needed_and_no_number(logged: Any) -> None:
     log, entries = logged
     call_id.set("call-7")
-    log.warning("call from %s", "+49301234567", extra={"worker": "stt", "port": 50051, "to": "sip:anna@h"})
+    log.warning(
+        "call from %s",
+        "+49301234567",
+        extra={"worker": "stt", "port": 50051, "to": "sip:anna@h", "at": Plain("10.0.0.1:50051")},
+    )
     (entry,) = entries()
     assert entry.pop("time").endswith("Z")
     assert entry == {
@@ -95,6 +100,7 @@ def test_a_line_has_what_is_needed_and_no_number(logged: Any) -> None:
         "worker": "stt",
         "port": 50051,
         "to": "sip:[user]@h",
+        "at": "10.0.0.1:50051",
     }
     call_id.set("")
 

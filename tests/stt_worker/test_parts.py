@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from stt_worker import guards
 from stt_worker.activity import Activity
+from stt_worker.likeness import as_hinted, likeness
 from stt_worker.pieces import cut_position
 from stt_worker.prompt import prompt_text, prompt_tokens
 from stt_worker.sound import from_alaw, from_mulaw, from_pcm, to_waveform
@@ -201,3 +202,41 @@ class TestPrompt:
     def test_the_first_hints_stay_when_not_all_fit(self) -> None:
         tokens = prompt_tokens([f"name{i}" for i in range(50)], lambda text: [ord(c) for c in text], 150)
         assert "".join(map(chr, tokens)).startswith(" Names: name0, name1,")
+
+
+class TestLikeness:
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [("Hoffman", "Hoffmann"), ("Hendrix", "Hendricks"), ("Cowalczyk", "Kowalczyk"), ("Ericsson", "Eriksson")],
+    )
+    def test_spellings_of_one_sound_are_the_same(self, one: str, other: str) -> None:
+        assert likeness(one, other) == likeness(other, one) == 1
+
+    @given(st.text("abcdeghimnorstuwyz", max_size=10), st.text("abcdeghimnorstuwyz", max_size=10))
+    def test_it_is_symmetric_and_between_0_and_1(self, one: str, other: str) -> None:
+        assert 0 <= likeness(one, other) <= 1
+        assert likeness(one, other) == pytest.approx(likeness(other, one))
+        assert likeness(one, one) == 1
+
+    @pytest.mark.parametrize(
+        ("word", "confidence", "written"),
+        [
+            ("Mintgumory.", 0.41, "Montgomery."),
+            ("Mintgumory.", 0.9, "Mintgumory."),  # the model was sure
+            ("Hoffman's", 0.96, "Hoffmann's"),
+            ("(Euleran,", 0.5, "(Oyelaran,"),
+            ("euleran", 0.5, "euleran"),  # not written as a name
+            ("Montgomery", 0.2, "Montgomery"),
+            ("Monday", 0.3, "Monday"),
+            ("Hof", 0.1, "Hof"),
+            ("5550192.", 0.1, "5550192."),
+            ("...", 0.1, "..."),
+        ],
+    )
+    def test_what_sounds_like_a_hint_becomes_the_hint(self, word: str, confidence: float, written: str) -> None:
+        assert as_hinted(word, confidence, ("Oyelaran", "Doctor Montgomery", "Hoffmann", "root canal")) == written
+
+    def test_between_two_that_are_as_near_nothing_is_chosen(self) -> None:
+        assert as_hinted("Sorenson", 0.3, ("Sorensen", "Sorenssen")) == "Sorenson"
+        assert as_hinted("Sorenson", 0.3, ("Sorensen", "Svensson")) == "Sorensen"
+        assert as_hinted("Sorenson", 0.3, ()) == "Sorenson"

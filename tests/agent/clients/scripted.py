@@ -35,6 +35,8 @@ class Faults:
     """Results wait."""
     bug: bool = False
     """An exception after `opened`."""
+    deaf: bool = False
+    """After `open` nothing is read."""
     drain_seconds: float = 30.0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     draining: bool = False
@@ -88,6 +90,8 @@ class Base:
 
     async def _read(self, requests: Any, log: list[Any], handler: Any, out: Any) -> None:
         try:
+            while self.faults.deaf:
+                await self.faults.changed.wait()
             async for request in requests:
                 log.append(request)
                 await handler(request, out)

@@ -218,7 +218,7 @@ HAPPENINGS = (
 ACTIONS = st.tuples(st.sampled_from((*OPERATIONS, *HAPPENINGS, "unreachable")), st.integers(0, 12))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(ACTIONS, min_size=15, max_size=60))
 def test_whatever_happens_both_agree_and_every_generation_ends_once(actions: list[tuple[str, int]]) -> None:
     world = World()

@@ -206,6 +206,65 @@ async def test_a_bug_in_the_worker_is_not_tried_for_ever(worker: Any, workers: A
     assert len(one.servicer.streams) == 3
 
 
+async def test_partials_of_a_successor_that_catches_up_are_not_told(worker: Any, workers: Any) -> None:
+    one, other = await worker("stt"), await worker("stt")
+    async with SpeechToText(workers(one, other)).open("c", 8000) as ear:
+        await until(lambda: one.servicer.streams)
+        events = ear.events()
+        say(ear, 0, 3200)
+        assert [(await anext(events)).through for _ in range(5)] == [640, 1280, 1920, 2560, 3200]  # type: ignore[union-attr]
+        await one.kill()
+        await until(lambda: other.servicer.streams and len(other.servicer.streams[0]) == 4)
+        say(ear, 3200, 3840)
+        told = [(await anext(events)).through for _ in range(2)]  # type: ignore[union-attr]
+    assert told == [3200, 3840]
+
+
+async def test_a_worker_that_stops_reading_is_given_up(worker: Any, workers: Any) -> None:
+    one, other = await worker("stt"), await worker("stt")
+    one.servicer.faults.deaf = True
+    async with SpeechToText(workers(one, other)).open("c", 8000) as ear:
+        await until(lambda: one.servicer.streams and one.servicer.streams[0])
+        spoken = 0
+        async with asyncio.timeout(20):
+            while not other.servicer.streams:
+                ear.audio(spoken, np.ones(1600, np.int16))
+                spoken += 1600
+                await asyncio.sleep(0)
+        ear.transcribe(1, spoken, FINAL)
+        # Of so long a turn the last minute is left, and what has come since.
+        heard = int((await transcript(ear.events())).text.split(":")[1])
+    assert 60 * 8000 <= heard < spoken
+
+
+async def test_many_calls_leave_nothing(worker: Any, workers: Any) -> None:
+    one = await worker("stt")
+    ears = SpeechToText(workers(one))
+
+    async def call(name: str) -> None:
+        async with ears.open(name, 8000) as ear:
+            say(ear, 0, 1600)
+            ear.transcribe(1, 1600, FINAL)
+            await transcript(ear.events())
+
+    for batch in range(5):
+        await asyncio.gather(*(call(f"{batch}-{n}") for n in range(20)))
+    await until(lambda: one.servicer.ended == 100)
+
+
+async def test_a_fault_in_the_client_ends_the_events_and_shows_itself(worker: Any, workers: Any) -> None:
+    one = await worker("stt")
+
+    async def call() -> None:
+        async with SpeechToText(workers(one)).open("c", 8000) as ear:
+            ear._failover._terms = None  # type: ignore[assignment]
+            with pytest.raises(InternalError, match="client"):
+                await anext(ear.events())
+
+    with pytest.raises(AttributeError):
+        await call()
+
+
 async def test_leaving_cancels_the_stream(worker: Any, workers: Any) -> None:
     one = await worker("stt")
     async with SpeechToText(workers(one)).open("c", 8000) as ear:
