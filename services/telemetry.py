@@ -30,6 +30,12 @@ _ADDRESS = re.compile(r"(?i)\b(sips?:|tel:|mailto:)?[^\s@<>\"',;]{1,256}@(?=[\w.
 _words_allowed = False
 
 
+class Plain(str):
+    """Text for `extra` that is known to hold nothing private, such as the address of a worker: it is not redacted."""
+
+    __slots__ = ()
+
+
 def redact(text: str) -> str:
     """`text` without phone numbers and users of addresses."""
     if _words_allowed:
@@ -61,6 +67,8 @@ async def sample_loop_lag(interval: float = 0.25) -> None:
 def _clean(value: Any) -> Any:
     """`value` as JSON knows it, every text in it redacted."""
     match value:
+        case Plain():
+            return str(value)
         case str():
             return redact(value)
         case bool() | int() | float() | None:

@@ -12,6 +12,7 @@ import grpc
 from agent.clients.stream import Stream, streaming
 from agent.clients.workers import Target, Workers
 from services.errors import InternalError, InvalidRequest, NotFound, ServiceError, Unavailable
+from services.telemetry import Plain
 from services.telemetry import call_id as current_call
 
 log = logging.getLogger(__name__)
@@ -143,6 +144,9 @@ class Failover(Generic[Q, R, E]):
                 except ServiceError as problem:
                     error = self._judge(attempt, problem)
             self._conversation.ended(error)
+        except Exception:  # a bug of ours: who waits for events must not wait for ever
+            self._conversation.ended(InternalError("the client of the worker failed; the log has the traceback"))
+            raise
         finally:
             self._calm()
 
@@ -201,8 +205,10 @@ class Failover(Generic[Q, R, E]):
             return None
         if isinstance(error, InvalidRequest | NotFound):
             return None if self._conversation.refused(error) else error
-        extra = {"service": self._workers.service, "worker": attempt.target.name, "status": error.status.name}
-        log.warning("lost a worker: %s", error, extra=extra)
+        # Attempts that fail come several times a second; `_complain` speaks for them.
+        level = logging.DEBUG if attempt.opened_at is None else logging.WARNING
+        extra = {"service": self._workers.service, "worker": Plain(attempt.target.name), "status": error.status.name}
+        log.log(level, "lost a worker: %s", error, extra=extra)
         self._last_error = error
         self._workers.failed(attempt.target, error)
         brief = attempt.opened_at is not None and _now() - attempt.opened_at < BRIEF_SECONDS
@@ -219,6 +225,7 @@ class Failover(Generic[Q, R, E]):
             self._alarm = asyncio.get_running_loop().call_later(self._terms.patience, self._complain)
 
     def _complain(self) -> None:
+        log.error("no worker to be had: %s", self._last_error, extra={"service": self._workers.service})
         self._conversation.unreachable(self._last_error)
 
     def _calm(self) -> None:

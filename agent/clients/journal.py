@@ -1,7 +1,6 @@
 """What a recogniser has to be told again when it is replaced. PURE."""
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -123,9 +122,8 @@ class Journal:
         return chunks
 
     def _limit(self) -> None:
-        for oldest in _chunks(self._entries):
-            if self._kept <= self._most:
-                return
+        while self._kept > self._most:
+            oldest = next(entry for entry in self._entries if isinstance(entry, Chunk))
             self._entries.remove(oldest)
             self._kept -= len(oldest.samples)
 
@@ -137,8 +135,4 @@ class Journal:
             elif entry.end > through:
                 entries.append(replace(entry, first=through, samples=entry.samples[through - entry.first :]))
         self._entries = entries
-        self._kept = sum(len(chunk.samples) for chunk in _chunks(entries))
-
-
-def _chunks(entries: Iterable[Entry]) -> list[Chunk]:
-    return [entry for entry in entries if isinstance(entry, Chunk)]
+        self._kept = sum(len(entry.samples) for entry in entries if isinstance(entry, Chunk))

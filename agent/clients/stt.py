@@ -34,6 +34,7 @@ class Ear:
         self._journal = Journal(opening.sample_rate)
         self._inbox: Inbox[EarEvent] = Inbox(INBOX)
         self._deaf = False
+        self._understood = 0  # the partials that were delivered cover the sound up to here
         terms: Terms[pb.RecognizeRequest, pb.RecognizeResponse, EarEvent] = Terms(_method, _decode, PATIENCE)
         self._failover = Failover(workers, terms, self)
 
@@ -67,8 +68,13 @@ class Ear:
             self._inbox.post(EarBack())
 
     async def received(self, event: EarEvent) -> None:
-        if isinstance(event, Transcript) and not self._journal.answered(event.request_id, event.superseded):
-            return  # answered before by a worker that is gone
+        match event:
+            case Transcript(request_id) if not self._journal.answered(request_id, event.superseded):
+                return  # answered before by a worker that is gone
+            case Partial(through=through) if through < self._understood:
+                return  # a worker that took over is still catching up
+            case Partial(through=through):
+                self._understood = through
         await self._inbox.deliver(event)
 
     def lost(self, opened: bool) -> None:
