@@ -54,18 +54,18 @@ class _Take:
     """[1 + phonemes + 1] sample at which the silence in front, each phoneme, and the silence behind end."""
     loud: npt.NDArray[np.bool_]
 
-    def times(self, first: int, end: int, shift: int) -> tuple[int, int]:
-        """When the phonemes from `first` to `end` sound, in samples, later by `shift`.
+    def times(self, first: int, end: int) -> tuple[int, int]:
+        """When the phonemes from `first` to `end` sound, in samples.
 
         A phoneme's length may hold silence: the pause at a comma is often given to what stands in front of it.
         """
         windows = self.ends[first] // WINDOW, -(-self.ends[end] // WINDOW)
         heard = np.flatnonzero(self.loud[slice(*windows)])
         if not len(heard):
-            return int(self.ends[first]) + shift, int(self.ends[first]) + shift
+            return int(self.ends[first]), int(self.ends[first])
         start = max(self.ends[first], (windows[0] + heard[0]) * WINDOW)
         stop = min(self.ends[end], (windows[0] + heard[-1] + 1) * WINDOW)
-        return int(start) + shift, max(int(start), int(stop)) + shift
+        return int(start), max(int(start), int(stop))
 
 
 class HibariEngine:
@@ -99,6 +99,8 @@ class HibariEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # Every sentence has another length: kept arenas and patterns cost memory and save no time (measured).
+        options.enable_cpu_mem_arena = options.enable_mem_pattern = False
         try:
             network = self._file.read_bytes()
         except OSError as error:
@@ -153,8 +155,9 @@ class HibariEngine:
             begin, stop = voiced_range(take.loud)
             sounds += [_BETWEEN_PARTS] if sounds else []
             shift = sum(map(len, sounds)) - begin
-            inside = (word for word in reading.words if first <= word.first < end)
-            times += [take.times(word.first - first, min(word.end, end) - first, shift) for word in inside]
+            for word in (word for word in reading.words if first <= word.first < end):
+                heard = np.clip(take.times(word.first - first, min(word.end, end) - first), begin, stop) + shift
+                times.append((int(heard[0]), int(heard[1])))
             sounds.append(faded(take.sound[begin:stop]))
         return np.concatenate(sounds), _marks(times, words_cover([(w.start, w.stop) for w in reading.words], unit))
 

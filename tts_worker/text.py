@@ -12,7 +12,7 @@ LONGEST_NUMBER = 15
 
 # Square brackets are markup for pronunciations in several engines; nothing a caller's text holds may be markup.
 _SAFE = str.maketrans("[]{}", "()()")
-_SPEAKABLE_SYMBOLS = frozenset("$£€¥¢₹₩%&+=<>°@#*/~^½¼¾")
+_SPOKEN_SYMBOLS = frozenset("$£€¥¢₹₩%&+=<>°@#*/~^½¼¾")
 _CLAUSE = re.compile(r"[,;:—–]\s+")
 _UNITS = re.compile(r"[^\W\d_]+|\d|\s+|.", re.DOTALL)
 _CLOSING = "\"'”’»)]} \t\n"
@@ -25,11 +25,6 @@ class Prepared:
     text: str
     origins: tuple[int, ...]
     """For each character, and the end: how far the sent text is said before it. From 0 to the text's length."""
-
-    @property
-    def speakable(self) -> bool:
-        """Whether there is a letter, a digit or a symbol with a name."""
-        return any(c.isalnum() or c in _SPEAKABLE_SYMBOLS for c in self.text)
 
 
 def prepare(text: str) -> Prepared:
@@ -57,7 +52,7 @@ def prepare(text: str) -> Prepared:
 
 def _safe(character: str) -> str:
     """The character, its harmless stand-in, a blank, or nothing for one that joins or modifies its neighbours."""
-    if character.isalnum() or character in _SPEAKABLE_SYMBOLS:
+    if character.isalnum() or character in _SPOKEN_SYMBOLS:
         return character
     kind = unicodedata.category(character)
     if kind == "Cf" or character in "\ufe0e\ufe0f":
