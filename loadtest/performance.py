@@ -158,7 +158,8 @@ class Performance:
                 yield from self._wait_for_agent()
                 self._answered = self._ear.finished
             case HangUp():
-                yield from self._wait_for_agent()
+                if step.wait:
+                    yield from self._wait_for_agent()
                 self._leave("hung_up")
 
     def _wait(self, seconds: float) -> Iterator[None]:

@@ -62,7 +62,7 @@ class Backchannel(_Part):
     """A word of agreement while the agent speaks; the agent should go on."""
 
     backchannel: str = Field(min_length=1)
-    after: float = Field(default=1.0, ge=0, le=30)
+    after: float = Field(default=1.0, ge=0, le=3600)
 
 
 class Digits(_Part):
@@ -85,9 +85,10 @@ class Listen(_Part):
 
 
 class HangUp(_Part):
-    """End the call once the agent has finished. Without it, the agent is expected to."""
+    """End the call once the agent has finished, or at once. Without it, the agent is expected to."""
 
     hang_up: Literal[True]
+    wait: bool = True
 
 
 Step = Say | Interrupt | Backchannel | Digits | Pause | Listen | HangUp

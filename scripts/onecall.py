@@ -75,19 +75,27 @@ async def relayed(target: tuple[str, int], path: Path, impairment: Impairment) -
 
 
 async def place_call(
-    stack: Stack, scenario: str, folder: Path, hear: Hear = lambda _: None, impairment: Impairment | None = None
+    stack: Stack,
+    scenario: str,
+    folder: Path,
+    hear: Hear = lambda _: None,
+    impairment: Impairment | None = None,
+    longest: float = CALL_SECONDS,
 ) -> PlacedCall:
-    """Call the stack once, with `hear` told of the caller's events as they happen. Raises CallFailed."""
+    """Call the stack once, with `hear` told of the caller's events as they happen. Raises CallFailed, also when the
+    call takes more than `longest` seconds."""
     known = {call["id"] for call in await calls(stack)}
     async with relayed(stack.sip_address, folder / CAPTURE_FILE, impairment or Impairment()) as address:
-        complaint, peak = await _run_caller(scenario, address, folder, hear)
+        complaint, peak = await _run_caller(scenario, address, folder, hear, longest)
         record = await _record(stack, known)
     (folder / RECORD_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
     report, said, heard = caller.read(folder)
     return PlacedCall(folder, report, said, heard, capture.load(folder / CAPTURE_FILE), record, peak, complaint)
 
 
-async def _run_caller(scenario: str, address: tuple[str, int], folder: Path, hear: Hear) -> tuple[str, int]:
+async def _run_caller(
+    scenario: str, address: tuple[str, int], folder: Path, hear: Hear, longest: float
+) -> tuple[str, int]:
     """What the caller complained of, and the most memory it had."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "loadtest.caller", scenario, "--to", f"sip:agent@{address[0]}:{address[1]}",
@@ -98,14 +106,14 @@ async def _run_caller(scenario: str, address: tuple[str, int], folder: Path, hea
     assert process.stderr is not None
     peak = 0
     try:
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout(longest):
             async for line in process.stdout:
                 hear(Event(**json.loads(line)))
                 peak = peak_bytes(process.pid) or peak
             complaint = (await process.stderr.read()).decode("utf-8", "replace").strip()
             code = await process.wait()
     except TimeoutError:
-        raise CallFailed(f"the call was still up after {CALL_SECONDS:g} s") from None
+        raise CallFailed(f"the call was still up after {longest:g} s") from None
     finally:
         if process.returncode is None:
             process.kill()

@@ -107,6 +107,14 @@ class Stack:
         ):
             return await reply.json()
 
+    async def metrics(self) -> str:
+        """The agent's Prometheus page."""
+        async with (
+            aiohttp.ClientSession(self.http_address, raise_for_status=True) as session,
+            session.get("/metrics") as reply,
+        ):
+            return await reply.text()
+
     def _environment(self, **variables: str) -> dict[str, str]:
         """Ours, without TRUNKLINE_… of whoever started us: a stack is what its options say."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRUNKLINE_")}
