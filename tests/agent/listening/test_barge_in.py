@@ -1,0 +1,85 @@
+"""Speech over the agent: what pauses it at once, what is heard out, what is only the room."""
+
+import json
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from agent.listening.barge_in import Overtalk
+from agent.listening.events import Window
+from agent.listening.onset import RATE, SECONDS, load_onset, onset_features
+
+FLOOR, USUAL = -60.0, -22.0
+STEP = 256
+
+
+def window(n: int, level: float) -> Window:
+    return Window(STEP * (n + 1), 0.9, level, (level,) * 4)
+
+
+def decided(levels: list[float | None], score: float, usual: float | None = USUAL) -> float | None:
+    """Seconds from the first voiced sample until playout pauses; None for never. A level of None is no voice."""
+    overtalk = Overtalk(0, RATE)
+    for n, level in enumerate(levels):
+        overtalk.update(window(n, -70.0 if level is None else level), voiced=level is not None)
+        if overtalk.wants_score:
+            overtalk.score = score
+        if overtalk.interrupts(FLOOR, usual):
+            return (n + 1) * STEP / RATE
+    return None
+
+
+def test_an_interruption_pauses_within_a_third_of_a_second() -> None:
+    assert decided([-22.0] * 30, 0.9) == pytest.approx(0.256)
+
+
+def test_what_sounds_like_a_backchannel_and_ends_like_one_does_not() -> None:
+    assert decided([-22.0] * 14 + [None] * 10, 0.05) is None
+
+
+def test_what_sounds_like_a_backchannel_and_goes_on_does_after_all() -> None:
+    late = decided([-22.0] * 40, 0.05)
+    assert late is not None
+    assert 0.6 < late < 0.75
+
+
+def test_the_room_behind_the_caller_does_not() -> None:
+    assert decided([-37.0] * 60, 0.9) is None
+
+
+def test_the_room_does_not_prolong_a_backchannel() -> None:
+    assert decided([-24.0] * 13 + [-37.0] * 60, 0.05) is None
+
+
+def test_a_caller_of_unknown_level_needs_to_stand_out_from_the_line_only() -> None:
+    assert decided([-45.0] * 30, 0.9, usual=None) == pytest.approx(0.256)
+    assert decided([-55.0] * 60, 0.9, usual=None) is None
+
+
+def test_a_cough_does_not() -> None:
+    assert decided([-20.0, -20.0, None, None, None, None, None, None, None, None], 0.9) is None
+
+
+def test_features_do_not_depend_on_how_loud_the_line_is() -> None:
+    sound = np.random.default_rng(0).standard_normal(round(SECONDS * RATE)) * np.linspace(100, 3000, 2000)
+    loud, quiet = ((sound * gain).astype(np.int16) for gain in (1.0, 0.3))
+    np.testing.assert_allclose(onset_features(loud, RATE), onset_features(quiet, RATE), atol=0.03)
+
+
+def test_features_at_16_khz_are_nearly_those_at_8() -> None:
+    time = np.arange(4000) / 16000
+    sound = 3000 * np.sin(2 * np.pi * 150 * time) * (1 + np.sin(2 * np.pi * 1200 * time)) * np.hanning(4000)
+    wide, narrow = sound.astype(np.int16), sound[::2].astype(np.int16)
+    assert np.mean(np.abs(onset_features(wide, 16000) - onset_features(narrow, 8000))) < 0.05
+
+
+def test_the_weights_fit_the_features() -> None:
+    onset = load_onset()
+    inputs = onset_features(np.zeros(round(SECONDS * RATE), dtype=np.int16), RATE)
+    assert onset.mean.shape == onset.scale.shape == inputs.shape
+    assert onset.hidden.shape == (len(inputs), len(onset.output))
+    assert 0 <= onset.score(np.zeros(round(SECONDS * RATE), dtype=np.int16), RATE) <= 1
+    assert set(json.loads(resources.files("agent.listening").joinpath("onset.json").read_text("utf-8"))) == {
+        "mean", "scale", "hidden", "hidden_bias", "output", "output_bias",
+    }  # fmt: skip
