@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from faster_whisper.utils import download_model
 from stt_worker import guards
 from stt_worker.config import SttSettings
 from stt_worker.engine import NOTHING, RATE, Decoding, ModelError, Utterance, Word
+from stt_worker.likeness import as_hinted
 from stt_worker.prompt import prompt_tokens
 
 WINDOWS = (1000, 1500, 3000)
@@ -94,8 +95,14 @@ class WhisperEngine:
         written = self._write(encoded, tokenizer, utterance.hints, seconds)
         if not guards.is_speech(written.text, written.no_speech, written.log_probability):
             return Decoding("", (), written.no_speech)
-        words = self._places(encoded, tokenizer, written.tokens, seconds) if utterance.words else ()
-        return Decoding(written.text, words, written.no_speech)
+        if not utterance.words:
+            heard = [as_hinted(word, 1.0, utterance.hints) for word in written.text.split()]
+            return Decoding(" ".join(heard), (), written.no_speech)
+        words = tuple(
+            replace(word, text=as_hinted(word.text, word.confidence, utterance.hints))
+            for word in self._places(encoded, tokenizer, written.tokens, seconds)
+        )
+        return Decoding(" ".join(word.text for word in words), words, written.no_speech)
 
     def _tokenizer(self, language: str) -> Tokenizer:
         code = _primary(language or self._default_language)
@@ -137,7 +144,7 @@ class WhisperEngine:
         probabilities = np.asarray([*aligned.text_token_probs, 1.0])
         words = [
             Word(
-                text.strip(),
+                text,
                 min(starts[a], seconds),
                 min(starts[b], seconds),
                 float(np.clip(probabilities[a:b].mean(), 0, 1)),
@@ -219,12 +226,16 @@ def _token_starts(path: Sequence[tuple[int, int]], tokens: int) -> list[float]:
 
 
 def _joined(words: Sequence[Word]) -> list[Word]:
-    """Punctuation that the tokenizer split off, back at the word before it."""
+    """Words as they are written: what the tokenizer split off without a blank ("555" "-0184" ".") put back."""
     joined: list[Word] = []
     for word in words:
-        if joined and not any(c.isalnum() for c in word.text):
+        if joined and not word.text.startswith(" "):
             last = joined[-1]
-            joined[-1] = Word(last.text + word.text, last.start, last.end, last.confidence)
-        elif word.text:
-            joined.append(word)
+            spoken = any(c.isalnum() for c in word.text)  # punctuation has no sound: its time and confidence are noise
+            end, confidence = (
+                (word.end, min(last.confidence, word.confidence)) if spoken else (last.end, last.confidence)
+            )
+            joined[-1] = Word(last.text + word.text, last.start, end, confidence)
+        elif text := word.text.strip():
+            joined.append(replace(word, text=text))
     return joined

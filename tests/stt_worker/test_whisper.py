@@ -90,6 +90,14 @@ def test_words_have_times_and_confidences(engine: WhisperEngine, say: Callable[[
     assert np.mean([word.confidence for word in heard.words]) > 0.8
 
 
+def test_what_is_written_in_one_is_one_word(engine: WhisperEngine, say: Callable[[str], Pcm]) -> None:
+    clip = say("My number is five five five, zero one nine two.")
+    heard = recognise(engine, clip, RATE, ("Oduya",))
+    assert heard.words[-1].text == "555-0192."
+    assert heard.text.endswith(" 555-0192.")
+    assert heard.words[-1].end - heard.words[-1].first > RATE
+
+
 def test_hints_bring_out_a_name_among_decoys_and_decoys_stay_away(
     engine: WhisperEngine, say: Callable[[str], Pcm]
 ) -> None:
