@@ -48,11 +48,12 @@ def echo_of(caller: Samples, reference: Samples, rate: int) -> Echo:
     running = np.concatenate([[0.0], np.cumsum(np.square(r, dtype=np.float64))])
     played = running[len(x) :] - running[: lags + 1]  # of each stretch of the reference, oldest first
     floor = len(x) * _QUIET**2
-    loudest = float(played.max())
-    if energy <= 0 or loudest < floor or energy > loudest * _LOUDEST_ECHO:
+    if energy <= 0 or played.max() < floor:
         return NO_ECHO
     correlation = _correlate(x, r, lags + 1)
     best = int(np.argmax(np.where(played >= floor, np.square(correlation) / np.maximum(played, floor), 0.0)))
+    if played[best] < floor or energy > played[best] * _LOUDEST_ECHO:
+        return NO_ECHO
     share = _explained(x, r, best, energy)
     return Echo(share, (lags - best) / _RATE, share * energy / float(played[best]))
 
@@ -94,7 +95,7 @@ class EchoJudge:
     another each time. Once the path is known, a level that the path explains is echo without a correlation.
     """
 
-    _SURE, _KNOWN, _LEARN = 0.35, 0.15, 0.45
+    _SURE, _KNOWN, _LEARN, _RELEARN = 0.35, 0.15, 0.45, 0.65
     _SAME_LAG = 0.003
     _TRUSTED, _FORGET = 2.0, 30.0
     _LOUDER = 4.0  # 6 dB: the caller is louder than the echo
@@ -116,7 +117,8 @@ class EchoJudge:
             return True
         echo = echo_of(caller, reference, rate)
         known = self._lag is not None and abs(echo.lag - self._lag) <= self._SAME_LAG
-        if echo.share >= self._LEARN:
+        doubted = self._lag is not None and not known and now - self._seen < self._TRUSTED
+        if echo.share >= (self._RELEARN if doubted else self._LEARN):
             self._gain = 0.7 * self._gain + 0.3 * echo.gain if known else echo.gain
             self._lag, self._seen = echo.lag, now
         return explained or echo.share >= (self._KNOWN if known else self._SURE)

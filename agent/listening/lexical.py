@@ -48,7 +48,7 @@ def verdict(text: str, expecting: Expecting | None = None) -> Verdict:
     if lexicon.BARE_LINK.search(said):
         return Verdict.INCOMPLETE
     if lexicon.CLOSED.search(said):
-        return Verdict.COMPLETE if len(words) > 2 else Verdict.UNSURE
+        return Verdict.COMPLETE if len(words) > 2 and not lexicon.TIDIED.search(said) else Verdict.UNSURE
     if lexicon.LEFT_BEHIND.search(said):
         return Verdict.COMPLETE if text.rstrip().endswith("?") and len(words) > 3 else Verdict.INCOMPLETE
     if words[-1] in lexicon.OPENS or lexicon.OPEN.search(said):
@@ -85,8 +85,8 @@ def _asked(said: str, words: list[str], expecting: Expecting | None) -> Verdict 
     """By what was asked for; None where that decides nothing."""
     if expecting in ("phone", "digits") or _NUMBER_TOLD.search(said):
         return _by_digits(digits_in(said), words, expecting)
-    if all(digits_in(word) for word in words):
-        return Verdict.UNSURE if len(words) > 1 or len(said) < 3 else None
+    if all(digits_in(word) for word in words):  # dictated, or a time
+        return Verdict.INCOMPLETE if 3 < len(words) < _SHORT_NUMBER else Verdict.UNSURE
     if expecting == "name":
         return _by_name(said, words)
     if expecting == "yes_no" and words[0] in lexicon.ANSWERS and len(words) == 1:

@@ -122,6 +122,8 @@ LEFT_BEHIND = re.compile(
 """A preposition left behind by a question: "who am I speaking to"."""
 BARE_LINK = re.compile(LEAD + r"(?:that|this|it|there|which|what|here|who)(?: is|'s|'ll| was| would)?$")
 """"Yes, that is" (right)."""
+TIDIED = re.compile(r"^(?:yes|no|yeah|well|okay) that(?:'s| is) it$")
+"""What recognisers make of "yes, that is" (right)."""
 QUESTION = re.compile(
     LEAD
     + r"(?:who|what|where|which|how|when|why|whose|can|could|would|do|does|did|is|are|will|may|have|has|should|am)\b"
