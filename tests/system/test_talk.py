@@ -51,7 +51,7 @@ def test_greets_answers_and_writes_it_down() -> None:
             await stage.quiet()
             stopped = await stage.say(1.2)
             await stage.until(stage.speaking)
-            assert stage.now - stopped < 0.45
+            assert stage.now - stopped < 0.6
             await stage.quiet(0.5)
         return stage
 
