@@ -130,7 +130,8 @@ def corpus(path: Path = SENTENCES) -> Corpus:
 
 def comparable(text: str) -> str:
     """`normal`, and digits and spelled letters joined: "5-5-1 2" is "5512", "m a r k" is "mark"."""
-    digits = re.sub(r"\bone\b", "1", normal(text))  # the normaliser writes a lone 1 so
+    text = re.sub(r"(?<![\d:.])0+(?=\d)", lambda zeros: " ".join(zeros[0]) + " ", text)  # it would drop leading zeros
+    digits = re.sub(r"\bone\b", "1", normal(text))  # and it writes a lone 1 so
     joined = re.sub(r"(?<=\d)[\s-]+(?=\d)", "", digits)
     return re.sub(r"\b(?:[a-z] ){2,}[a-z]\b", lambda match: match[0].replace(" ", ""), joined)
 
