@@ -3,14 +3,19 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 
+import aiohttp
 import grpc
+import pytest
 
+from llm_worker.config import LlmSettings
 from protos import language_model_pb2 as pb
 from protos import language_model_pb2_grpc as pb_grpc
 from services.channels import connect, wait_serving
+from services.settings import SettingsError
 
 SERVICE = "trunkline.language_model.v1.LanguageModel"
 
@@ -42,6 +47,13 @@ async def test_a_worker_serves_and_drains():
             assert await refused.code() is grpc.StatusCode.UNAVAILABLE
             await call.write(pb.ConverseRequest(generate=pb.Generate(generation_id=1)))
             assert (await call.read()).text.text == "Hello,"
+            async with aiohttp.ClientSession() as web:
+                page = await web.get(f"http://127.0.0.1:{line['metrics_port']}/metrics")
+                numbers = await page.text()
+            assert "trunkline_llm_first_token_seconds_count 1.0" in numbers
+            assert "trunkline_llm_conversations 1.0" in numbers
+            for name in ("token_seconds_count", "cache_tokens 0.0", "queue 0.0"):
+                assert f"trunkline_llm_{name}" in numbers
             await call.done_writing()
             while await call.read() is not grpc.aio.EOF:
                 pass
@@ -71,15 +83,31 @@ async def test_chat_takes_typed_results():
     assert "nothing free" in out.decode()
 
 
-async def test_mistakes_are_one_line_and_an_exit_code():
-    for arguments, environment, code, text in [
-        ((), {"backend": "magic"}, 2, "TRUNKLINE_LLM_BACKEND"),
-        ((), {"first_token_seconds": "90"}, 2, "FIRST_TOKEN_SECONDS must not exceed TOTAL_SECONDS"),
-        (("chat", "--now", "soon"), {}, 1, "--now soon"),
-        ((), {"backend": "openai", "url": "http://127.0.0.1:9/v1", "warm_up_seconds": "0.1"}, 1, "Start the server"),
-    ]:
-        process = await start(*arguments, **environment)
+async def test_what_prevents_the_start_is_one_line_and_an_exit_code():
+    missing = await start(backend="openai", url="http://127.0.0.1:9/v1", warm_up_seconds="0.1")
+    wrong = await start("chat", "--now", "soon", max_conversations="0")
+    for process, code, text in [(missing, 1, "Start the server"), (wrong, 2, "TRUNKLINE_LLM_MAX_CONVERSATIONS")]:
         _, err = await asyncio.wait_for(process.communicate(), 30)
         assert process.returncode == code
         assert text in err.decode().splitlines()[-1]
         assert "Traceback" not in err.decode()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("BACKEND", "magic", "TRUNKLINE_LLM_BACKEND"),
+        ("EXTRA_BODY", "{", "TRUNKLINE_LLM_EXTRA_BODY"),
+        ("EXTRA_BODY", "[]", "TRUNKLINE_LLM_EXTRA_BODY"),
+        ("FIRST_TOKEN_SECONDS", "90", "FIRST_TOKEN_SECONDS must not exceed TOTAL_SECONDS"),
+        ("API_KEYS", "x", "Did you mean TRUNKLINE_LLM_API_KEY?"),
+    ],
+)
+def test_settings_that_are_refused(variable, value, problem):
+    with pytest.raises(SettingsError, match=re.escape(problem)):
+        LlmSettings.read({f"TRUNKLINE_LLM_{variable}": value})
+
+
+def test_the_key_is_not_shown():
+    settings = LlmSettings.read({"TRUNKLINE_LLM_API_KEY": "sesame"})
+    assert "sesame" not in f"{settings!r} {settings.describe()}"

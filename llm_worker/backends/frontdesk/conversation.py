@@ -66,23 +66,25 @@ def _said(before: State, after: State, reply: Reply, message: Message) -> State:
 def _answer(desk: Desk, state: State, waiting: Sequence[Message], calls: dict[str, ToolCall]) -> tuple[State, Reply]:
     """The reply to everything that has come in: results first, then words, then hints of the agent."""
     texts: list[str] = []
-    asked_for: Reply = Reply()
+    asked_for = Reply()
+    settled = False  # a result has been answered
     for message in waiting:
         if message.role is Role.TOOL and message.tool_call_id in calls:
             state, asked_for = results.answer(desk, state, calls[message.tool_call_id], message.text)
+            settled = settled or not results.undone(message.text)
             texts.append(asked_for.text)
     spoken = [message.text for message in waiting if message.role is Role.USER]
     told = [message.text for message in waiting if message.role is Role.SYSTEM]
     hints = [step for text in told if (step := _hinted(text))]
     if any(text.lower().startswith(_AGENT_SAID) and "?" in text for text in told):
         state = replace(state, heard=False)  # a "yes" can be the answer to "are you still there?"
-    if spoken and not (texts and _is_filler(" ".join(spoken))):
+    if spoken and not (settled and _is_filler(" ".join(spoken))):
         state, asked_for = policy.hear_out(desk, state, " ".join(spoken).strip())
         texts.append(asked_for.text)
-    elif hints and not texts:
+    elif hints and not settled:
         state, asked_for = hints[-1](desk, state)
         texts.append(asked_for.text)
-    elif not texts:
+    elif not settled:
         state, asked_for = tell(state, question(state), state.asked) if state.last else _greet(desk, state)
         texts.append(asked_for.text)
     return state, Reply(" ".join(text for text in texts if text), asked_for.calls)

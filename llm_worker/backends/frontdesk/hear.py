@@ -3,6 +3,7 @@ of the recogniser mended."""
 
 import re
 from difflib import get_close_matches
+from functools import lru_cache
 
 from llm_worker.backends.frontdesk.words import KEYWORDS, MONTHS, ORDINALS, TENS, UNITS
 
@@ -37,6 +38,7 @@ _BEFORE_ONE = frozenset({"the", "that", "this", "second", "last", "which", "any"
 _WORD = re.compile(r"[a-z']+|\d+(?::\d\d)?(?:st|nd|rd|th)?|[,.?!;]")
 
 
+@lru_cache(maxsize=1024)  # a call is replayed for each answer, so the same texts come again and again
 def words(text: str) -> str:
     """The text as rules read it. Commas and full stops stay, as words of their own.
 
@@ -69,11 +71,16 @@ def digits(spoken: str) -> str:
     return "".join(re.findall(r"\d", re.sub(r"\d+:\d\d", "", text)))
 
 
+@lru_cache(maxsize=4096)
+def _keyword(token: str) -> str:
+    near = get_close_matches(token, KEYWORDS, n=1, cutoff=0.86)
+    return near[0] if near else token
+
+
 def _mended(token: str) -> str:
     if len(token) < 6 or token in KEYWORDS or token in TENS or token in ORDINALS or token in UNITS:
         return token
-    near = get_close_matches(token, KEYWORDS, n=1, cutoff=0.86)
-    return near[0] if near else token
+    return _keyword(token)
 
 
 def _numbers(tokens: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from enum import Enum, auto
+from functools import lru_cache
 
 
 class Intent(Enum):
@@ -203,6 +204,7 @@ _AGREED_DENIAL = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)  # as for hear.words
 def find(flat: str) -> frozenset[Intent]:
     """Everything that the words can mean; which of it counts is the policy's matter."""
     return frozenset(intent for intent, rule in _COMPILED.items() if rule.search(flat))

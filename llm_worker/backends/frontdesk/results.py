@@ -12,11 +12,20 @@ from llm_worker.messages import ToolCall
 
 AGAIN = "I'm sorry, that didn't work just now. Shall I try again?"
 
+_UNDONE = {"interrupted", "cancelled", "no_result"}
+
+
+def undone(text: str) -> bool:
+    """Whether the call was not carried out because something came between: there is nothing to say about it."""
+    return _object(text).get("error") in _UNDONE
+
 
 def answer(desk: Desk, state: State, call: ToolCall, text: str) -> Step:
     """The next step after `call` came back with `text`."""
     result = _object(text)
-    error = str(result.get("error", ""))
+    error = str(result.get("error") or "")
+    if error in _UNDONE:
+        return replace(state, asked=Asked.TIME if call.name == "find_slots" else Asked.CONFIRM), Reply()
     match call.name:
         case "find_slots":
             return _slots(desk, state, result, error)

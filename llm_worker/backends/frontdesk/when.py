@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, time, timedelta
+from functools import lru_cache
 
 from llm_worker.backends.frontdesk.practice import WEEKDAYS
 from llm_worker.backends.frontdesk.words import MONTHS
@@ -70,6 +71,7 @@ class When:
         return self != When()
 
 
+@lru_cache(maxsize=1024)  # as for hear.words
 def find(spoken: str, today: date, time_asked: bool = False) -> When:
     """Day and time of a plain (unpunctuated) text. Of several the last counts, of "A or B" the first; what is denied
     ("not Tuesday") does not. `time_asked` lets a number alone be a time."""

@@ -63,7 +63,7 @@ LINES = st.lists(WORDS, max_size=12).map(" ".join) | st.text(max_size=40)
 
 
 @given(LINES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_ears_take_anything(line):
     flat = hear.plain(hear.words(line))
     when.find(flat, NOW.date(), time_asked=True)
@@ -73,7 +73,7 @@ def test_ears_take_anything(line):
 
 
 @given(st.lists(LINES, max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_desk_always_answers(lines):
     caller = Caller()
     for line in lines:

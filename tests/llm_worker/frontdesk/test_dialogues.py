@@ -234,6 +234,21 @@ def test_words_said_while_a_tool_works_are_heard_after_its_result():
     )
 
 
+def test_an_interrupted_tool_leaves_the_word_to_the_caller():
+    caller = Caller({"find_slots": {"error": "interrupted"}})
+    caller.says("I need an appointment, this is Anna Miller.")
+    caller.add(Role.USER, "On Tuesday.")
+    assert caller.reply().calls
+    assert caller.says("Sorry, on Thursday at 10:30.") == (
+        "That's Thursday, November 26th at 10:30 AM for Anna Miller. Shall I book it?"
+    )
+    caller.results["book_appointment"] = {"error": "interrupted", "detail": "the caller spoke before this was done"}
+    caller.add(Role.USER, "Yes.")
+    assert caller.reply().calls
+    assert caller.says("Wait, at eleven.").startswith("That's Thursday, November 26th at 11 AM")
+    assert caller.says("Yes.").startswith("You are booked for Thursday, November 26th at 11 AM.")
+
+
 def test_yes_to_the_agents_own_are_you_still_there_agrees_to_nothing():
     caller = Caller()
     asked = caller.says("This is Anna Miller, an appointment on Thursday at 10:30 please")
