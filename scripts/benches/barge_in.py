@@ -1,4 +1,4 @@
-"""How soon the agent is silent when a caller talks over it, and how often it pauses for nothing, both on a real line."""
+"""How soon the agent is silent when talked over, and how often it pauses for nothing, both on a real line."""
 
 from pathlib import Path
 
@@ -59,7 +59,8 @@ async def run(setting: Setting) -> Result:
         Figure("interruptions that did not stop the agent", len(stops) - len(times), "", note=f"of {len(stops)}"),
         Figure("false pauses, as the agent counts them", false, "", at_most=2 * minutes / 10,
                note=f"{minutes} minutes of babble at 15 dB, {spoken} backchannels"),
-        Figure("silences on the line over 0.45 s in that time", silences, "", note="pauses between sentences are shorter"),
+        Figure("silences over 0.45 s on the line in that time", silences, "",
+               note="pauses between sentences are shorter"),
     )  # fmt: skip
     return Result(figures, data={"stop_seconds": times, "minutes": minutes})
 
@@ -111,7 +112,8 @@ def _agreeing(count: int, minutes: int) -> str:
         for n in range(count)
     )
     head = 'title = "Listens to a long text"\npatience = 3.0\ngive_up = 60\n[voice]\npitch = 1.05\nseed = 3\n'
-    end = f"[[step]]\npause = {max(1, minutes * 60 - count * BACKCHANNEL_EVERY - 2)}\n[[step]]\nhang_up = true\nwait = false\n"
+    rest = max(1, minutes * 60 - count * BACKCHANNEL_EVERY - 2)
+    end = f"[[step]]\npause = {rest}\n[[step]]\nhang_up = true\nwait = false\n"
     return f'{head}[noise]\nkind = "babble"\nsnr_db = 15\n{steps}{end}'
 
 
