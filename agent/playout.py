@@ -3,7 +3,7 @@
 Pure: it is asked for a frame, it never waits. Whoever asks keeps the clock.
 """
 
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -66,12 +66,18 @@ class Playout:
     """Frames that were due inside a phrase and not there."""
     first_audible: int | None = None
     """Position of the first audible sample of an answer (fillers do not count), once it was handed out."""
-    _pieces: deque[_Piece] = field(default_factory=deque)
+    _pieces: list[_Piece] = field(default_factory=list)
+    _starts: list[int] = field(default_factory=list)  # position of each piece's first sample
     _end: int = 0
+    _inside_phrase: bool = False
 
     def push(self, speech: Speech) -> None:
         """Append sound."""
+        self._inside_phrase = not speech.ends_phrase
+        if not len(speech.samples):
+            return
         self._pieces.append(_Piece(speech, self._end))
+        self._starts.append(self._end)
         self._end += len(speech.samples)
 
     @property
@@ -89,20 +95,21 @@ class Playout:
         if not self.gate_open or self.paused:
             return None
         size = frame_samples(self.rate)
-        whole = self.finished or (bool(self._pieces) and self._pieces[-1].speech.ends_phrase)
+        whole = self.finished or not self._inside_phrase
         if not self.waiting or (self.waiting < size and not whole):
-            self.starved_frames += bool(self._pieces and not self._pieces[-1].speech.ends_phrase)
+            self.starved_frames += self._inside_phrase
             return None
         frame = np.zeros(size, dtype=np.int16)
         filled = 0
-        for piece in self._pieces:
+        for piece in self._pieces[self._index(self.position) :]:
             offset = self.position + filled - piece.first
-            if 0 <= offset < len(piece.speech.samples) and filled < size:
-                part = piece.speech.samples[offset : offset + size - filled]
-                frame[filled : filled + len(part)] = part
-                if self.first_audible is None and piece.speech.source != OWN_TEXT:
-                    self._note_audible(part, self.position + filled)
-                filled += len(part)
+            part = piece.speech.samples[offset : offset + size - filled]
+            frame[filled : filled + len(part)] = part
+            if self.first_audible is None and piece.speech.source != OWN_TEXT:
+                self._note_audible(part, self.position + filled)
+            filled += len(part)
+            if filled == size:
+                break
         self.position += filled
         return frame
 
@@ -116,9 +123,9 @@ class Playout:
         if not self.paused:
             return
         self.paused = False
-        piece = self._at(max(0, self.position - 1))
-        if piece is None:
+        if not self._pieces:
             return
+        piece = self._pieces[self._index(max(0, self.position - 1))]
         text = text_of.get(piece.speech.source, "")
         word = word_start(text, self._code_points(piece, self.position))
         self._step_back(self.position - self._position_of(piece.speech.source, word))
@@ -146,11 +153,9 @@ class Playout:
         if self.first_audible is not None and self.position <= self.first_audible:
             self.first_audible = None
 
-    def _at(self, position: int) -> _Piece | None:
-        for piece in self._pieces:
-            if piece.first <= position < piece.first + len(piece.speech.samples):
-                return piece
-        return None
+    def _index(self, position: int) -> int:
+        """Of the piece with the sample at `position`."""
+        return max(0, bisect_right(self._starts, position) - 1)
 
     def _position_of(self, source: int, code_point: int) -> int:
         """Where the sound of a code point begins, interpolated; at most the current position."""
