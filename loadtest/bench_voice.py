@@ -21,10 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
+
 from protos import common_pb2
 from protos import text_to_speech_pb2 as pb
 from protos.text_to_speech_pb2_grpc import TextToSpeechStub
 from services.channels import connect, wait_serving
+from services.errors import Busy, from_rpc
 
 if TYPE_CHECKING:
     from protos.text_to_speech_pb2_grpc import TextToSpeechAsyncStub
@@ -36,7 +39,7 @@ PHRASES = (
     "Would you prefer Wednesday morning or Thursday afternoon?",
     "I have written that down for you.",
 )
-HEADER = "calls  phrases  first audio p50   p95     late    worker CPU\n"
+HEADER = "calls  phrases  first audio p50   p95    late  refused  worker CPU\n"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class VoiceReport:
     first_audio_p95: float
     late: int
     """Phrases that came later than 300 ms after they were sent."""
+    refused: int
+    """Phrases that the worker had no place or no time for."""
     worker_cores: float
     """CPU time of the worker per second."""
 
@@ -56,6 +61,7 @@ class VoiceReport:
 @dataclass
 class _Tally:
     first_audio: list[float] = field(default_factory=list)
+    refused: int = 0
 
 
 def bench_voice(calls: int, seconds: float) -> VoiceReport:
@@ -78,6 +84,7 @@ async def _measure(calls: int, seconds: float) -> VoiceReport:
         first_audio_p50=statistics.median(times),
         first_audio_p95=times[int(0.95 * len(times))],
         late=sum(t > 0.3 for t in times),
+        refused=tally.refused,
         worker_cores=cores,
     )
 
@@ -87,10 +94,16 @@ async def _call(stub: "TextToSpeechAsyncStub", until: float, tally: _Tally) -> N
     while time.monotonic() < until:
         began = time.monotonic()
         length = 0.0
-        async for response in stub.Synthesize(iter(_requests(random.choice(PHRASES)))):
-            if response.HasField("audio") and not length:
-                tally.first_audio.append(time.monotonic() - began)
-            length += len(response.audio.data) / 8000
+        try:
+            async for response in stub.Synthesize(iter(_requests(random.choice(PHRASES)))):
+                if response.HasField("audio") and not length:
+                    tally.first_audio.append(time.monotonic() - began)
+                length += len(response.audio.data) / 8000
+        except grpc.aio.AioRpcError as error:
+            if not isinstance(from_rpc(error), Busy):
+                raise
+            tally.refused += 1
+            length = 1.0
         await asyncio.sleep(max(0.0, began + length - time.monotonic()))
 
 
@@ -137,7 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for calls in given.calls:
         report = bench_voice(calls, given.seconds)
         p50, p95 = report.first_audio_p50 * 1000, report.first_audio_p95 * 1000
-        sys.stdout.write(f"{calls:5d} {report.phrases:8d} {p50:14.0f} ms {p95:5.0f} ms {report.late:5d} ")
+        sys.stdout.write(
+            f"{calls:5d} {report.phrases:8d} {p50:14.0f} ms {p95:5.0f} ms {report.late:5d} {report.refused:8d} "
+        )
         sys.stdout.write(f"{report.worker_cores:10.2f} cores\n")
 
 

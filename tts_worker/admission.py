@@ -7,6 +7,8 @@ from services.errors import Busy
 
 RETRY_AFTER = 1.0
 """Seconds; about the length of a phrase."""
+TOO_LATE = 2.0
+"""Seconds that a stream on the line has waited beyond its due: one more would make it worse for all."""
 
 
 @dataclass
@@ -37,6 +39,10 @@ class Line:
         self._due[stream] = max(self._due[stream], now)
         self._waiting[stream] = None
 
+    def late(self, now: float) -> float:
+        """Seconds by which the most urgent stream that waits is past its due."""
+        return max((now - self._due[stream] for stream in self._waiting), default=0.0)
+
     def pick(self, limit: int) -> list[Hashable]:
         """At most `limit` waiting streams, most urgent first; they wait no longer."""
         chosen = sorted(self._waiting, key=self._due.__getitem__)[:limit]
@@ -62,10 +68,12 @@ class Places:
         """Streams there are."""
         return sum(map(len, self.lines))
 
-    def enter(self, stream: Hashable) -> int:
-        """Index of the stream's line. Raises Busy when every place is taken."""
+    def enter(self, stream: Hashable, now: float) -> int:
+        """Index of the stream's line. Raises Busy when every place is taken, or the engine cannot keep up."""
         if self.taken >= self.limit:
             raise Busy(f"all {self.limit} places are taken", RETRY_AFTER)
         index = min(range(len(self.lines)), key=lambda i: len(self.lines[i]))
+        if (late := self.lines[index].late(now)) > TOO_LATE:
+            raise Busy(f"the engine is {late:.1f} s behind", RETRY_AFTER)
         self.lines[index].enter(stream)
         return index

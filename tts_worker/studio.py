@@ -178,7 +178,7 @@ class Studio:
     def enter(self) -> Seat:
         """A place, until `Seat.leave`. Raises Busy."""
         stream = object()
-        desk = self._desks[self._places.enter(stream)]
+        desk = self._desks[self._places.enter(stream, asyncio.get_running_loop().time())]
         metrics.STREAMS.set(self.streams)
         return Seat(desk, stream, lambda: metrics.STREAMS.set(self.streams))
 

@@ -1,7 +1,7 @@
 import pytest
 
 from services.errors import Busy
-from tts_worker.admission import Line, Places
+from tts_worker.admission import TOO_LATE, Line, Places
 
 
 def test_a_first_phrase_passes_streams_that_are_ahead_of_their_listener() -> None:
@@ -65,9 +65,20 @@ def test_who_left_is_not_served() -> None:
 
 def test_places_are_bounded_and_spread_over_the_lines() -> None:
     places = Places(3, (Line(), Line()))
-    assert [places.enter(stream) for stream in "abc"] == [0, 1, 0]
+    assert [places.enter(stream, now=0.0) for stream in "abc"] == [0, 1, 0]
     with pytest.raises(Busy) as refused:
-        places.enter("d")
+        places.enter("d", now=0.0)
     assert refused.value.retry_after > 0
     places.lines[0].leave("a")
-    assert places.enter("d") == 0
+    assert places.enter("d", now=0.0) == 0
+
+
+def test_nobody_is_let_in_while_the_engine_is_far_behind() -> None:
+    places = Places(8, (Line(),))
+    places.enter("waiting", now=0.0)
+    places.lines[0].ask("waiting", now=10.0)
+    places.enter("in time", now=10.0 + TOO_LATE)
+    with pytest.raises(Busy, match=r"2\.1 s behind"):
+        places.enter("too late", now=10.1 + TOO_LATE)
+    places.lines[0].pick(1)
+    places.enter("after", now=20.0)
