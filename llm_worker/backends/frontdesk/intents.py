@@ -57,6 +57,8 @@ _RULES: dict[Intent, tuple[str, ...]] = {
     ),
     Intent.MESSAGE: (
         r"\b(?:take|leave|pass on|give|send)\b.* messages?\b",
+        r"\bmessage taken\b",
+        r"\blet (?:the |my )?(?:doctor|nurse|dr)\b.*\bknow\b",
         r"\bcall me back\b",
         r"\bring me back\b",
         r"\bcallback\b",
@@ -80,7 +82,9 @@ _RULES: dict[Intent, tuple[str, ...]] = {
         r"\b(?:different|another|new|other|later|earlier) (?:day|time|date)\b.*\bmy appointment\b",
     ),
     Intent.BOOK: (
-        r"\b(?:book|make|schedule|set up|arrange|request|need|want|get|like|have)\b.*\bappointment\b",
+        r"\b(?:book|make|schedule|set up|arrange|request|need|want|get|like)\b.*\bappointment\b",
+        r"\b(?:can|could|may) (?:i|we) (?:please )?have an? .*\bappointment\b",
+        r"\b(?:can|could|may) (?:i|we) (?:please )?have an appointment\b",
         r"\b(?:looking|hoping) for\b.*\bappointment\b",
         r"\bbook(?:ing)?\b",
         r"\bschedule (?:a|an|me)\b",
@@ -88,7 +92,7 @@ _RULES: dict[Intent, tuple[str, ...]] = {
         r"\bcome in\b",
         r"\b(?:any|anything|next|something) (?:available|free|open|slots?|openings?)\b",
         r"\bavailab(?:le|ility)\b",
-        r"\bappointment (?:for|on|please|at|with)\b",
+        r"(?<!my )(?<!the )(?<!have an )\bappointment (?:for|on|please|at|with)\b",
         r"^(?:an )?appointment$",
         r"\bwhat (?:times?|slots?) do you have\b",
         r"\bdo you have (?:any|some)\b.*\b(?:slots?|times?|on|free)\b",
@@ -104,7 +108,8 @@ _RULES: dict[Intent, tuple[str, ...]] = {
         r"\bopen (?:on|at|until|tomorrow|today)\b",
     ),
     Intent.ADDRESS: (
-        r"\baddress\b",
+        r"(?<!my )(?<!my new )\baddress\b",
+        r"\bwhere (?:you|it|that|the (?:practice|office))\b",
         r"\bwhere (?:are|is|exactly|do i|can i find)\b",
         r"\blocated\b",
         r"\blocation\b",
@@ -141,6 +146,7 @@ _RULES: dict[Intent, tuple[str, ...]] = {
         r"^excuse me$",
         r"^huh$",
         r"\bsay again\b",
+        r"\btell me (?:that )?again\b",
     ),
     Intent.WAIT: (
         r"\b(?:one|just a|wait a|hang on a|give me a|hold on a) (?:moment|second|sec|minute|1)\b",

@@ -11,6 +11,7 @@ _STRONG = re.compile(
     re.I,
 )
 _ASKED = re.compile(r"\b(?:it's|it is|it should be|that's|that is|that would be|it'd be|for|yes|sure)[,\s]+", re.I)
+_CAPITALS = re.compile(r"\bI\b|(?<=[a-z,] )[A-Z][a-z]")
 _LETTERS = re.compile(r"(?:(?<=\s)|^)((?:double [a-z]|[a-z](?: (?:as in|for|like) [a-z]+)?)(?:[\s,.-]+|$)){3,}", re.I)
 _LETTER = re.compile(r"(double )?\b([a-z])\b(?: (?:as in|for|like) [a-z]+)?", re.I)
 _TITLES = {"mr", "mrs", "ms", "miss", "mister", "missus"}
@@ -72,6 +73,9 @@ def _spelled(text: str) -> tuple[str, str]:
 def _introduced(text: str) -> str:
     for intro in reversed(list(_STRONG.finditer(text))):
         verb_follows = intro[0].lower().strip() in {"i'm", "i am", "this is", "under"}
+        # "I am away until January": where there are capitals, a name has them, too.
+        if verb_follows and _CAPITALS.search(text) and not text[intro.end() : intro.end() + 1].isupper():
+            continue
         if name := _collected(text[intro.end() :], strict=verb_follows):
             return name
     return ""

@@ -1,5 +1,6 @@
 """What to answer to the words of a caller, given what is known."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -147,7 +148,9 @@ def _task(desk: Desk, state: State, text: str, flat: str, wants: frozenset[Inten
         return proceed(desk, filled(desk, begun, text, flat), facts.found(desk, flat, wants) or _BEGINS[wanted])
     if not state.task:
         heard = filled(desk, state, text, flat)
-        if (heard.day, heard.at) == (state.day, state.at) or wants & facts.ANSWERS.keys():
+        # A number in a long sentence can be anything; a day is a wish to come.
+        wished = heard.day != state.day or (heard.at != state.at and len(flat.split()) <= 6)
+        if not wished or wants & facts.ANSWERS.keys():
             return None
         return proceed(desk, replace(heard, task=Task.BOOK), _BEGINS[Task.BOOK])
     return _answered(desk, state, text, flat, wants)
@@ -194,9 +197,16 @@ def _question(desk: Desk, state: State, flat: str, wants: frozenset[Intent]) -> 
         return resume(state, f"Your appointment is on {say.when(state.booked_day, state.booked_time)}.")
     if answer := facts.found(desk, flat, wants):
         return resume(state, answer)
-    if Intent.STAFF in wants and "take_message" in desk.tools:
+    if (Intent.STAFF in wants or _is_question(state, flat)) and "take_message" in desk.tools:
         return tell(state, "I can take a message about that for the practice. Shall I?", Asked.OFFER_MESSAGE)
     return None
+
+
+def _is_question(state: State, flat: str) -> bool:
+    """Something is asked that the desk cannot answer, while nothing else is open."""
+    asks = re.match(r"(?:and |so |but )?(?:do|does|is|are|can|could|how|what|why|will|would|may)\b", flat)
+    polite = re.search(r"\b(?:hear|help) me\b|\bhow are you\b", flat)
+    return state.asked in (Asked.NOTHING, Asked.MORE) and bool(asks) and len(flat.split()) >= 4 and not polite
 
 
 def _small_talk(desk: Desk, state: State, text: str, flat: str, wants: frozenset[Intent]) -> Step | None:

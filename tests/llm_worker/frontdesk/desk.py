@@ -1,7 +1,7 @@
 """A front desk on Sunday, November 22nd 2026 at noon, with a calendar behind it, talked to in text."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,9 @@ class Caller:
         self.desk = Desk(load(), tools, now)
         self.calendar = Calendar(load(), now)
         self.results = dict(results or {})
-        self.messages: list[Message] = [Message(0, Role.SYSTEM, "You are the front desk.")]
+        self.messages: list[Message] = []
+        self.add(Role.SYSTEM, "You are the front desk.")
+        self.add(Role.ASSISTANT, "Hello, this is Harbour Street Practice. How can I help you?")
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def says(self, text: str) -> str:
@@ -77,6 +79,3 @@ class Caller:
     @property
     def last_call(self) -> tuple[str, dict[str, Any]]:
         return self.calls[-1]
-
-
-Said = Callable[[str], bool]

@@ -15,6 +15,8 @@ INTRODUCED = {
     "I'm looking for a doctor": "",
     "I'm sorry, what?": "",
     "This is about my knee": "",
+    "I am away until the end of January.": "",
+    "I'm still waiting": "",
     "I am not sure": "",
     "I'd like to come in on Tuesday": "",
 }
