@@ -15,7 +15,7 @@ from agent.telephony import metrics
 from agent.telephony.config import SipSettings, listener_accounts, stack_config, trunk_account
 from agent.telephony.leg import CallInfo, EndReason
 from agent.telephony.policy import is_allowed_source, user_of
-from agent.telephony.ports import claim_ports
+from agent.telephony.ports import PortTaken, claim_ports
 from agent.telephony.sipleg import SipLeg
 from agent.telephony.sources import SourceWatch
 from agent.telephony.stuck import LIMIT as STUCK_LIMIT
@@ -133,7 +133,10 @@ class SipRuntime:
 
     async def _start(self) -> None:
         settings = self._settings
-        claim_ports(settings.sip_address, settings.sip_port, settings.sip_transports)
+        try:
+            claim_ports(settings.sip_address, settings.sip_port, settings.sip_transports)
+        except PortTaken as error:
+            raise SipError(str(error)) from None
         watch = not any(network.prefixlen == 0 for network in self._networks)
         if watch:
             self._exits.enter_context(self._sources)
@@ -161,10 +164,11 @@ class SipRuntime:
     async def _stop(self) -> None:
         for leg in list(self._legs.values()):
             await leg.hang_up(EndReason.DRAINED)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._tasks:
+            # Again and again: in 3.11 a command that completes just then swallows the cancellation.
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=0.1)
         if self._trunk is not None and self.registered:
             try:
                 await self._trunk.unregister(timeout=2)

@@ -10,7 +10,7 @@ import pytest
 from agent.audio import Samples
 from agent.telephony.leg import Connected, Digit, Ended, EndReason, Leg, LegEvent, RemoteHold, TransferFailed
 from agent.telephony.memory import MemoryLeg
-from tests.agent.telephony.rawpeer import Dialog, RawPhone
+from loadtest.rawphone import Dialog, RawPhone
 
 FRAME = 160
 
@@ -71,14 +71,14 @@ class SipRig:
     async def answered(self) -> None:
         await self.leg.answer()
         self._phone.confirm(self._dialog, await self._phone.response())
-        self._phone.talk(self._dialog)
+        self._phone.media.talk(self._dialog)
 
     def speak(self, samples: Samples) -> None:
-        self._phone.talk(self._dialog, samples)
+        self._phone.media.talk(self._dialog, samples)
 
     async def press(self, keys: str) -> None:
         for key in keys:
-            await self._phone.press(self._dialog, key)
+            await self._phone.media.press(self._dialog, key)
 
     async def hold(self, held: bool) -> None:
         await self._phone.reinvite(self._dialog, "sendonly" if held else "sendrecv")
@@ -90,10 +90,10 @@ class SipRig:
         self._phone.send(self._phone.request(self._dialog, "CANCEL", branch=self._dialog.branch))
 
     def sound(self) -> Samples:
-        return self._phone.heard()
+        return self._phone.media.heard()
 
     def keys(self) -> list[str]:
-        return self._phone.keys_heard()
+        return self._phone.media.keys_heard()
 
     def answer_transfers(self, status: str) -> None:
         self._phone.auto_refer = status

@@ -13,7 +13,7 @@ from agent.telephony.leg import Connected, Digit, Ended, EndReason, LegEvent, Re
 from agent.telephony.policy import TargetRefused
 from agent.telephony.sip import SipRuntime
 from agent.telephony.sipleg import SipLeg
-from tests.agent.telephony.rawpeer import Dialog, Message, RawPhone
+from loadtest.rawphone import Dialog, Message, RawPhone
 
 Event = TypeVar("Event", bound=LegEvent)
 
@@ -61,7 +61,7 @@ async def test_a_call_says_who_calls_whom_and_carries_sound_both_ways(start_sip:
         await leg.answer()
         dialog = await calling
         assert await next_of(leg.events(), Connected) == Connected("G.711", 8000)
-        phone.talk(dialog, tone(1.0))
+        phone.media.talk(dialog, tone(1.0))
         for start in range(0, 8000, 160):
             leg.write(tone(1.0)[start : start + 160])
         received = []
@@ -70,7 +70,7 @@ async def test_a_call_says_who_calls_whom_and_carries_sound_both_ways(start_sip:
             received.append(leg.read())
         sound = np.concatenate(received)
         assert pitch(sound[1600:6400], 8000) == pytest.approx(440, abs=3)
-        assert pitch(phone.heard()[1600:6400], 8000) == pytest.approx(440, abs=3)
+        assert pitch(phone.media.heard()[1600:6400], 8000) == pytest.approx(440, abs=3)
         await phone.bye(dialog)
         assert await next_of(leg.events(), Ended) == Ended(EndReason.CALLER_HUNG_UP, "Connection reset by peer [104]")
 
@@ -137,7 +137,7 @@ async def test_keys_arrive_as_events_and_as_info(start_sip: Callable) -> None:
     async with RawPhone(settings.sip_port) as phone:
         _, events, dialog = await incoming(sip, phone)
         for key in "5#5":
-            await phone.press(dialog, key)
+            await phone.media.press(dialog, key)
         assert [await next_of(events, Digit) for _ in range(3)] == [Digit("5"), Digit("#"), Digit("5")]
         dialog.cseq += 1
         body = "Signal=7\r\nDuration=160\r\n"
@@ -153,7 +153,7 @@ async def test_keys_are_sent_as_events(start_sip: Callable) -> None:
         leg, _, _ = await incoming(sip, phone)
         await leg.send_digits("1*A")
         await asyncio.sleep(0.15)
-        assert phone.keys_heard() == ["1", "*", "A"]
+        assert phone.media.keys_heard() == ["1", "*", "A"]
 
 
 async def test_hold_and_resume_from_both_sides(start_sip: Callable) -> None:
@@ -167,12 +167,12 @@ async def test_hold_and_resume_from_both_sides(start_sip: Callable) -> None:
         await leg.hold()
         await leg.resume()
         assert phone.directions == ["sendonly", "sendrecv"]
-        phone.talk(dialog, tone(2.0))
+        phone.media.talk(dialog, tone(2.0))
         for start in range(0, 4000, 160):
             leg.write(tone(0.5)[start : start + 160])
         await asyncio.sleep(0.5)
         assert pitch(leg.read()[1600:], 8000) == pytest.approx(440, abs=6)
-        assert pitch(phone.heard()[-2400:], 8000) == pytest.approx(440, abs=6)
+        assert pitch(phone.media.heard()[-2400:], 8000) == pytest.approx(440, abs=6)
 
 
 async def test_a_transfer_that_works_ends_the_call(start_sip: Callable) -> None:
@@ -213,9 +213,9 @@ async def test_rtp_that_stops_ends_the_call(start_sip: Callable) -> None:
     sip, settings = await start_sip(rtp_timeout_seconds=2)
     async with RawPhone(settings.sip_port) as phone:
         _, events, dialog = await incoming(sip, phone)
-        phone.talk(dialog)
+        phone.media.talk(dialog)
         await asyncio.sleep(0.3)
-        phone.stop_talking()
+        phone.media.stop_talking()
         assert (await next_of(events, Ended, 6)).reason is EndReason.MEDIA_LOST
 
 
@@ -271,7 +271,7 @@ async def test_a_dialled_call_is_answered_with_sound(start_sip: Callable) -> Non
         for start in range(0, 4000, 160):
             leg.write(tone(0.5)[start : start + 160])
         await asyncio.sleep(0.4)
-        assert pitch(phone.heard()[-1600:], 8000) == pytest.approx(440, abs=6)
+        assert pitch(phone.media.heard()[-1600:], 8000) == pytest.approx(440, abs=6)
 
 
 async def test_hanging_up_while_it_rings_cancels(start_sip: Callable) -> None:

@@ -10,9 +10,9 @@ import pytest
 from agent.audio import frame_samples
 from agent.telephony.leg import Connected, Ended, EndReason
 from agent.telephony.sip import SipRuntime
+from loadtest.rawphone import RawPhone
 from tests.agent.telephony.agent_process import agent_process
 from tests.agent.telephony.peers import PASSWORD, baresip_calls, certificate, kamailio, sipp
-from tests.agent.telephony.rawpeer import RawPhone
 from tests.agent.telephony.test_sip_calls import next_of, pitch, tone
 
 pytestmark = pytest.mark.peer
@@ -58,7 +58,7 @@ async def test_kamailio_registers_us_and_routes_a_call_in(tmp_path: Path, start_
         assert f":{proxy}" in dialog.routes[0]
         events = leg.events()
         await next_of(events, Connected)
-        phone.talk(dialog, tone(1))
+        phone.media.talk(dialog, tone(1))
         await asyncio.sleep(0.6)
         assert pitch(leg.read()[800:], 8000) == pytest.approx(440, abs=6)
         await leg.hold()

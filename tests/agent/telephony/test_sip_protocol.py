@@ -8,9 +8,8 @@ import pytest
 
 from agent.telephony import metrics
 from agent.telephony.leg import Connected, Ended, EndReason
-from agent.telephony.ports import PortTaken
-from agent.telephony.sip import SipRuntime
-from tests.agent.telephony.rawpeer import RawPhone
+from agent.telephony.sip import SipError, SipRuntime
+from loadtest.rawphone import RawPhone
 from tests.agent.telephony.support import sip_settings
 from tests.agent.telephony.test_sip_calls import incoming, next_of, pitch, tone
 
@@ -150,7 +149,7 @@ async def test_keys_come_and_go_on_the_number_that_was_offered(start_sip: Callab
         leg, _, _ = await incoming(sip, phone, body=phone.sdp().replace("101", "117"))
         await leg.send_digits("5")
         await asyncio.sleep(0.1)
-        kinds = {data[1] & 0x7F for _, data in phone.rtp_in}
+        kinds = {data[1] & 0x7F for _, data in phone.media.arrived}
         assert 117 in kinds
         assert 101 not in kinds
 
@@ -205,7 +204,7 @@ async def test_a_public_address_stands_in_the_answer(start_sip: Callable) -> Non
 async def test_a_taken_port_is_a_clear_error(start_sip: Callable) -> None:
     async with RawPhone() as phone:
         settings = sip_settings(sip_port=phone.port)
-        with pytest.raises(PortTaken, match=f"port {phone.port} for SIP over udp at 127.0.0.1 is taken"):
+        with pytest.raises(SipError, match=f"port {phone.port} for SIP over udp at 127.0.0.1 is taken"):
             async with SipRuntime(settings):
                 pass
     await start_sip()
@@ -215,12 +214,12 @@ async def test_the_callers_sound_returns_after_packets_of_a_stranger(start_sip: 
     sip, settings = await start_sip()
     async with RawPhone(settings.sip_port) as phone, RawPhone() as stranger:
         leg, _, dialog = await incoming(sip, phone)
-        phone.talk(dialog, tone(5))
+        phone.media.talk(dialog, tone(5))
         await asyncio.sleep(0.3)
         leg.read()
         for index in range(40):
             noise = struct.pack("!BBHII", 0x80, 0, index, index * 160, 0xBAD) + bytes(160)
-            stranger.send_raw(noise, dialog.media)
+            stranger.media.send(noise, dialog.media)
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.5)
         leg.read()

@@ -6,8 +6,8 @@ import random
 import numpy as np
 import pytest
 
+from loadtest.rawphone import RawPhone
 from tests.agent.telephony.agent_process import AgentProcess, agent_process
-from tests.agent.telephony.rawpeer import RawPhone
 from tests.agent.telephony.test_sip_calls import pitch, tone
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -17,11 +17,11 @@ async def echoes(phone: RawPhone, port: int) -> None:
     """A new call works: what is said comes back."""
     phone.server = ("127.0.0.1", port)
     dialog = await phone.call()
-    phone.rtp_in.clear()
-    phone.talk(dialog, tone(1.0))
+    phone.media.arrived.clear()
+    phone.media.talk(dialog, tone(1.0))
     await asyncio.sleep(1.0)
-    assert pitch(phone.heard()[4000:7000], 8000) == pytest.approx(440, abs=4)
-    phone.stop_talking()
+    assert pitch(phone.media.heard()[4000:7000], 8000) == pytest.approx(440, abs=4)
+    phone.media.stop_talking()
     assert (await phone.bye(dialog)).status == 200
 
 
@@ -107,7 +107,7 @@ async def vandalise(agent: AgentProcess, vandal: RawPhone, phone: RawPhone, medi
         method = chance.choice(methods)
         text = vandal.request(own if index % 2 else vandal.dialog(), method, vandal.sdp() if method == "INVITE" else "")
         vandal.send_raw(mutate(text.encode(), chance))
-        vandal.send_raw(mutate(phone.packet(bytes(chance.randbytes(160)), step=0), chance), media)
+        vandal.media.send(mutate(phone.media.packet(bytes(chance.randbytes(160)), step=0), chance), media)
         if index % 20 == 19:
             await asyncio.sleep(0.02)
 
@@ -119,15 +119,15 @@ async def test_a_call_goes_on_through_a_thousand_mutated_messages_and_packets() 
         RawPhone(agent.port) as vandal,
     ):
         dialog = await phone.call()
-        phone.talk(dialog, tone(60))
+        phone.media.talk(dialog, tone(60))
         await vandalise(agent, vandal, phone, dialog.media)
         await asyncio.sleep(0.5)
-        phone.rtp_in.clear()
+        phone.media.arrived.clear()
         await asyncio.sleep(1.0)
-        heard = phone.heard()
+        heard = phone.media.heard()
         assert pitch(heard[1600:6400], 8000) == pytest.approx(440, abs=4)
         assert np.count_nonzero(np.abs(heard) > 200) > 0.9 * heard.size
         assert (await phone.bye(dialog)).status == 200
-        phone.stop_talking()
+        phone.media.stop_talking()
         await echoes(phone, agent.port)
         assert await agent.stop() == 0

@@ -1,37 +1,15 @@
-"""A SIP phone on raw sockets, for what no well-behaved phone does: it sends exactly what a test says."""
+"""A SIP phone on raw sockets, for what no well-behaved phone does: it sends exactly what it is told."""
 
 import asyncio
 import itertools
-import random
 import re
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from agent.audio import Samples
+from loadtest.rawmedia import Datagrams, RawMedia
 
 LOCAL = "127.0.0.1"
 _branches = itertools.count(1)
-
-
-def _mulaw_table() -> "np.ndarray[tuple[int], np.dtype[np.int16]]":
-    code = ~np.arange(256, dtype=np.int32) & 0xFF
-    magnitude = ((((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)) - 0x84
-    return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
-
-
-MULAW = _mulaw_table()
-_ORDER = np.argsort(MULAW, kind="stable")
-
-
-def encode_mulaw(samples: Samples) -> bytes:
-    """PCMU by nearest level."""
-    levels = MULAW[_ORDER].astype(np.int32)
-    above = np.clip(np.searchsorted(levels, samples), 1, 255)
-    nearer = np.where(samples - levels[above - 1] < levels[above] - samples, above - 1, above)
-    return _ORDER[nearer].astype(np.uint8).tobytes()
 
 
 @dataclass
@@ -66,14 +44,6 @@ class Message:
         return int(found[1]) if found else 0
 
 
-class _Socket(asyncio.DatagramProtocol):
-    def __init__(self, take: Callable[[bytes, tuple[str, int]], None]) -> None:
-        self._take = take
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._take(data, addr)
-
-
 @dataclass
 class Dialog:
     """One call as the raw phone knows it."""
@@ -92,16 +62,13 @@ class Dialog:
 
 
 class RawPhone:
-    """`async with RawPhone() as phone:`. Signalling is by hand; `rtp_in` collects (time, packet)."""
+    """`async with RawPhone() as phone:`. Signalling is by hand; `media` is its RTP."""
 
     def __init__(self, server: int = 0, address: str = LOCAL) -> None:
         self.server = (LOCAL, server)
         self.address = address
         self.inbox: asyncio.Queue[Message] = asyncio.Queue()
-        self.rtp_in: list[tuple[float, bytes]] = []
-        self._sequence = random.Random(7).randrange(1000)
-        self._timestamp = 160
-        self._pump: asyncio.Task[None] | None = None
+        self.media = RawMedia(address)
         self.auto_ok = True
         """Answer BYE, OPTIONS and re-INVITEs by ourselves."""
         self.auto_refer: str | None = None
@@ -113,18 +80,16 @@ class RawPhone:
 
     async def __aenter__(self) -> "RawPhone":
         loop = asyncio.get_running_loop()
-        self._sip, _ = await loop.create_datagram_endpoint(lambda: _Socket(self._on_sip), local_addr=(self.address, 0))
-        self._rtp, _ = await loop.create_datagram_endpoint(
-            lambda: _Socket(lambda data, _: self.rtp_in.append((loop.time(), data))), local_addr=(self.address, 0)
+        self._sip, _ = await loop.create_datagram_endpoint(
+            lambda: Datagrams(self._on_sip), local_addr=(self.address, 0)
         )
+        await self.media.open()
         self.port = self._sip.get_extra_info("sockname")[1]
-        self.rtp_port = self._rtp.get_extra_info("sockname")[1]
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self.stop_talking()
+        self.media.close()
         self._sip.close()
-        self._rtp.close()
 
     # Signalling
 
@@ -132,7 +97,7 @@ class RawPhone:
         """An offer or answer for PCMU and telephone-event."""
         return (
             f"v=0\r\no=- 1 1 IN IP4 {self.address}\r\ns=-\r\nc=IN IP4 {self.address}\r\nt=0 0\r\n"
-            f"m=audio {self.rtp_port} RTP/AVP {formats}\r\na=rtpmap:0 PCMU/8000\r\n"
+            f"m=audio {self.media.port} RTP/AVP {formats}\r\na=rtpmap:0 PCMU/8000\r\n"
             f"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n{extra}"
         )
 
@@ -140,12 +105,9 @@ class RawPhone:
         """One datagram."""
         self._sip.sendto(text.encode("utf-8", "surrogateescape"), to or self.server)
 
-    def send_raw(self, data: bytes, media: tuple[str, int] | None = None) -> None:
-        """Bytes as they are: to the SIP port, or from the RTP port to `media`."""
-        if media is None:
-            self._sip.sendto(data, self.server)
-        else:
-            self._rtp.sendto(data, media)
+    def send_raw(self, data: bytes) -> None:
+        """One datagram, bytes as they are."""
+        self._sip.sendto(data, self.server)
 
     def dialog(self, called: str = "+493012345") -> Dialog:
         """A call that was not yet sent."""
@@ -274,69 +236,3 @@ class RawPhone:
             f"Content-Length: {len(body)}",
         )
         self.send("\r\n".join(lines) + f"\r\n\r\n{body}", request.source)
-
-    # Media
-
-    def packet(self, payload: bytes, kind: int = 0, marker: bool = False, step: int = 160) -> bytes:
-        """The next RTP packet."""
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        self._timestamp += step
-        return struct.pack("!BBHII", 0x80, kind | (marker << 7), self._sequence, self._timestamp, 0xC0FFEE) + payload
-
-    def send_rtp(self, dialog: Dialog, data: bytes) -> None:
-        """One packet."""
-        self._rtp.sendto(data, dialog.media)
-
-    def talk(
-        self, dialog: Dialog, samples: Samples | None = None, drop: Callable[[int], bool] = lambda _: False
-    ) -> None:
-        """Send `samples` and then silence, one packet every 20 ms, until `stop_talking`."""
-        self.stop_talking()
-        self._pump = asyncio.get_running_loop().create_task(self._talk(dialog, samples, drop))
-
-    def stop_talking(self) -> None:
-        """No more RTP."""
-        if self._pump is not None:
-            self._pump.cancel()
-            self._pump = None
-
-    async def _talk(self, dialog: Dialog, samples: Samples | None, drop: Callable[[int], bool]) -> None:
-        loop = asyncio.get_running_loop()
-        coded = encode_mulaw(samples) if samples is not None else b""
-        start = loop.time()
-        for index in itertools.count():
-            payload = coded[index * 160 : (index + 1) * 160].ljust(160, b"\xff")
-            data = self.packet(payload)
-            if not drop(index):
-                self.send_rtp(dialog, data)
-            await asyncio.sleep(max(0.0, start + (index + 1) * 0.02 - loop.time()))
-
-    async def press(self, dialog: Dialog, key: str) -> None:
-        """A key as RFC 4733 events: 100 ms, the end sent three times."""
-        event = "0123456789*#ABCD".index(key)
-        self._timestamp += 160
-        stamp = self._timestamp
-        for index in range(5):
-            data = struct.pack("!BBH", event, 10, (index + 1) * 160)
-            self.send_rtp(dialog, self._event_packet(data, stamp, index == 0))
-            await asyncio.sleep(0.02)
-        for _ in range(3):
-            self.send_rtp(dialog, self._event_packet(struct.pack("!BBH", event, 0x80 | 10, 800), stamp, False))
-        self._timestamp += 800
-
-    def _event_packet(self, data: bytes, stamp: int, marker: bool) -> bytes:
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        return struct.pack("!BBHII", 0x80, 101 | (marker << 7), self._sequence, stamp, 0xC0FFEE) + data
-
-    def heard(self) -> Samples:
-        """PCMU of every packet received so far, in order of arrival, decoded."""
-        payloads = b"".join(data[12:] for _, data in self.rtp_in if len(data) > 12 and data[1] & 0x7F == 0)
-        return MULAW[np.frombuffer(payloads, dtype=np.uint8)]
-
-    def keys_heard(self) -> list[str]:
-        """Keys in the events received: one for each new timestamp."""
-        keys: dict[int, str] = {}
-        for _, data in self.rtp_in:
-            if len(data) >= 16 and data[1] & 0x7F == 101:
-                keys.setdefault(struct.unpack_from("!I", data, 4)[0], "0123456789*#ABCD"[data[12]])
-        return list(keys.values())
