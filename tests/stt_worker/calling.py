@@ -13,8 +13,12 @@ from protos import common_pb2
 from protos import speech_to_text_pb2 as pb
 from protos import speech_to_text_pb2_grpc as pb_grpc
 from services.server import Drain
-from stt_worker.build import service
 from stt_worker.config import SttSettings
+from stt_worker.engine import Engine
+from stt_worker.listener import Pool
+from stt_worker.pool import DecoderPool
+from stt_worker.scripted import ScriptedEngine
+from stt_worker.servicer import Ready, Recognizer
 from stt_worker.sound import Pcm
 
 RATE = 8000
@@ -76,6 +80,10 @@ class Phone:
                 return response.transcript
         raise AssertionError("the stream ended without a transcript")
 
+    def cancel(self) -> None:
+        """Vanish."""
+        self._call.cancel()
+
     async def hang_up(self) -> None:
         """Close the client's side."""
         await self._call.done_writing()
@@ -111,19 +119,20 @@ class Worker:
 
 
 @asynccontextmanager
-async def worker(**settings: Any) -> AsyncIterator[Worker]:
+async def worker(engine: Engine | None = None, **settings: Any) -> AsyncIterator[Worker]:
     """The real servicer behind a real socket; the scripted engine unless told."""
     drain = Drain()
-    served = service(SttSettings(**({"engine": "scripted", "decoders": 1} | settings)), drain)
+    chosen = SttSettings(**({"engine": "scripted", "decoders": 1} | settings))
+    servicer = Recognizer(chosen, drain, worker_id="test")
+    pool: Pool = DecoderPool(chosen.decoders, chosen.max_waiting)
+    servicer.ready = Ready(engine or ScriptedEngine(chosen), pool)
     server = grpc.aio.server()
-    served.register(server)
+    pb_grpc.add_SpeechToTextServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
-    await served.warm_up()
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            async with asyncio.timeout(60):
-                yield Worker(channel, drain)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(60):
+            yield Worker(channel, drain)
     finally:
         await server.stop(0)
-        await served.close()
+        await pool.close()

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from protos import common_pb2
 from protos import speech_to_text_pb2 as pb
 from services.errors import RETRY_AFTER
+from stt_worker.engine import NOTHING, Decoding, Utterance
 from tests.stt_worker.calling import FINAL, RATE, SPECULATIVE, silence, speech, worker
 
 TALK = np.concatenate([silence(0.2), speech(1.3), silence(0.4)])
@@ -356,3 +357,57 @@ async def test_hints_may_change_in_a_call() -> None:
         await phone.ask(2, FINAL)
         assert (await phone.transcript()).text == "i would like"
         assert decodes("final") == before + 1
+
+
+class Fragile:
+    """Breaks on speech longer than a second."""
+
+    name = "fragile"
+
+    def understands(self, language: str) -> bool:
+        return language != "fr"
+
+    def decode(self, utterance: Utterance, give_up: Any) -> Decoding:
+        if len(utterance.samples) > 16_000:
+            raise RuntimeError("tensor of the wrong shape")
+        return NOTHING
+
+
+async def test_a_broken_decode_ends_its_stream_and_no_other() -> None:
+    async with worker(Fragile()) as served:
+        phone, other = await served.call(), await served.call()
+        await phone.say(speech(2))
+        await phone.ask(1, FINAL)
+        code, details = await phone.failure()
+        assert code is grpc.StatusCode.INTERNAL
+        assert "tensor" not in details  # that is for the log
+        await other.say(speech(0.5))
+        await other.ask(1, FINAL)
+        assert (await other.transcript()).text == ""
+
+
+async def test_a_language_that_the_model_does_not_know_is_refused() -> None:
+    async with worker(Fragile()) as served:
+        phone = served.phone()
+        await phone.send(open=pb.Open(**OPEN, language="fr"))
+        assert await phone.failure() == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "open.language: 'fr' is not known to fragile",
+        )
+
+
+async def test_a_call_that_vanishes_leaves_no_place_taken_and_no_decode_waiting() -> None:
+    before = decodes("final")
+    async with worker(scripted_delay=0.5, max_streams=2) as served:
+        busy, gone = await served.call(), await served.call()
+        for phone in (busy, gone):
+            await phone.say(TALK)
+            await phone.ask(1, FINAL)
+        await asyncio.sleep(0.2)
+        gone.cancel()
+        assert (await busy.transcript()).text == "i would like"
+        again = await served.call()
+        await again.say(TALK)
+        await again.ask(1, FINAL)
+        assert (await again.transcript()).text == "i would like"
+    assert decodes("final") == before + 2
