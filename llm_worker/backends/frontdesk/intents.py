@@ -201,6 +201,7 @@ _AFFIRM = re.compile(
 _DENY = re.compile(
     r"\b(?:no|nope|nah|not|wrong|incorrect|don't(?! know)|negative|never|wait|actually|change|instead|isn't|cancel)\b"
 )
+_ASKING = re.compile(r"\b(?:how|what|when|where|which|who|why|wondering|is it|is there|is that|do you|can i)\b")
 _DENIED_AGREEMENT = re.compile(
     r"\bnot (?:right|correct|quite|good|really|sure|okay|ok|fine)\b|\bisn't right\b|\bincorrect\b"
 )
@@ -217,11 +218,16 @@ def find(flat: str) -> frozenset[Intent]:
 
 
 def verdict(flat: str) -> bool | None:
-    """Yes, no, or neither. "No, that's right" is a yes, "not right" a no."""
+    """Yes, no, or neither. "No, that's right" is a yes, "not right" a no, "right, so how long …" neither: what is
+    taken for a yes may be acted on, so it must not be found in the middle of something else."""
     if _DENIED_AGREEMENT.search(flat):
         return False
     if _AGREED_DENIAL.search(flat):
         return True
     if _DENY.search(flat):
         return False
-    return True if _AFFIRM.search(flat) else None
+    agreed = _AFFIRM.search(flat)
+    if agreed is None or _ASKING.search(flat):
+        return None
+    at_the_beginning = len(flat[: agreed.start()].split()) <= 2
+    return True if at_the_beginning or len(flat.split()) <= 5 else None

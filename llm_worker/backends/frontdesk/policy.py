@@ -104,16 +104,14 @@ def _dictation(desk: Desk, state: State, text: str, flat: str, wants: frozenset[
     """Answers that are taken as they are: a message, a number, whether to leave one."""
     verdict = intents.verdict(flat) if state.heard else None
     match state.asked:
-        case Asked.TEXT if Intent.NEVER_MIND not in wants:
+        case Asked.TEXT if not wants & {Intent.NEVER_MIND, Intent.GOODBYE}:
             return proceed(desk, replace(state, text=text.strip()[:1000]), "Thank you.")
         case Asked.SAME_NUMBER | Asked.NUMBER if len(number := hear.digits(hear.words(text))) >= 5:
             return proceed(desk, replace(state, number=number))
-        case Asked.SAME_NUMBER if verdict is not None:
-            return (
-                proceed(desk, state)
-                if verdict
-                else tell(state, question(replace(state, asked=Asked.NUMBER)), Asked.NUMBER)
-            )
+        case Asked.SAME_NUMBER if verdict:
+            return proceed(desk, state)
+        case Asked.SAME_NUMBER if verdict is False:
+            return tell(state, question(replace(state, asked=Asked.NUMBER)), Asked.NUMBER)
         case Asked.NUMBER if "collect_digits" in desk.tools:
             calls = (("collect_digits", {"max_digits": 15, "terminator": "#"}),)
             return state, Reply("Please key in the number, and press the pound key at the end.", calls)
@@ -141,9 +139,8 @@ def _task(desk: Desk, state: State, text: str, flat: str, wants: frozenset[Inten
     """Begin a task, or go on with it."""
     wanted = next((task for intent, task in _TASKS.items() if intent in wants), Task.NONE)
     # "I have an appointment on Tuesday" belongs to a move or cancellation; "change it" to a booking that is under way.
-    same = wanted in (Task.NONE, state.task) or (state.task and wanted is Task.BOOK)
-    same = same or (state.task is Task.BOOK and wanted is Task.MOVE)
-    if not same:
+    goes_on = wanted in (Task.NONE, state.task) or (state.task is not Task.NONE and wanted is Task.BOOK)
+    if not goes_on and not (state.task is Task.BOOK and wanted is Task.MOVE):
         begun = _begun(state, wanted)
         return proceed(desk, filled(desk, begun, text, flat), facts.found(desk, flat, wants) or _BEGINS[wanted])
     if not state.task:

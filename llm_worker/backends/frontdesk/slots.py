@@ -29,10 +29,9 @@ _REASON = re.compile(
 def filled(desk: Desk, state: State, text: str, flat: str) -> State:
     """The state after an utterance: `text` as the recogniser wrote it, `flat` its plain words."""
     state = _name(state, text, flat)
-    if state.task is Task.MESSAGE or (state.asked in (Asked.NAME,) and state.task is Task.NONE):
+    if state.task is Task.MESSAGE:
         return state
-    known = _times(desk, state, flat)
-    return _reason(desk, known, flat)
+    return _reason(desk, _times(desk, state, flat), flat)
 
 
 def _name(state: State, text: str, flat: str) -> State:
