@@ -40,9 +40,12 @@ async def serve_many(settings: AgentSettings, environ: Mapping[str, str]) -> int
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, pass_on, number)
-    async with asyncio.TaskGroup() as group:
-        for index in range(settings.processes):
-            group.create_task(_keep(index, environment(settings, environ, index), running, stopping))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for index in range(settings.processes):
+                group.create_task(_keep(index, environment(settings, environ, index), running, stopping))
+    finally:
+        pass_on(signal.SIGTERM)  # whatever happens here, no child is left behind
     return 0
 
 
@@ -53,5 +56,5 @@ async def _keep(
         running[index] = await asyncio.create_subprocess_exec(sys.executable, "-m", "agent", "serve", env=environ)
         code = await running[index].wait()
         if not stopping.is_set():
-            log.error("an agent process ended; starting it again", extra={"process": index, "code": code})
+            log.error("an agent process ended; starting it again", extra={"index": index, "code": code})
             await asyncio.sleep(_RESTART_AFTER)
