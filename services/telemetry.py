@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from prometheus_client import Counter, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 call_id: contextvars.ContextVar[str] = contextvars.ContextVar("call_id", default="")
 """Set once by the task that handles a call or stream; every log line below it carries it."""
@@ -21,6 +21,7 @@ LOOP_LAG = Histogram(
     "How much later than asked the event loop woke a sleeper.",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0),
 )
+LOOP_TASKS = Gauge("trunkline_event_loop_tasks", "Tasks of the event loop that have not ended.")
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # Five or more digits, however grouped, and the user part of an address: what a phone number can look like. Ports and
@@ -62,6 +63,7 @@ async def sample_loop_lag(interval: float = 0.25) -> None:
         due = loop.time() + interval
         await asyncio.sleep(interval)
         LOOP_LAG.observe(max(0.0, loop.time() - due))
+        LOOP_TASKS.set(len(asyncio.all_tasks(loop)))
 
 
 def _clean(value: Any) -> Any:
