@@ -3,7 +3,7 @@ is kept between answers, so a conversation can go on with any worker."""
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from llm_worker.backends.frontdesk import policy, results
 from llm_worker.backends.frontdesk.state import Asked, Reply, State
@@ -16,31 +16,52 @@ _OPENER = re.compile(r"^(?:Sure|Thank you|All right|Of course|Sorry, I didn't ca
 
 def respond(desk: Desk, messages: Sequence[Message]) -> Reply:
     """What to say and to ask for now."""
-    state, waiting, calls = _replay(desk, messages)
-    return _answer(desk, state, waiting, calls)[1]
-
-
-def _replay(desk: Desk, messages: Sequence[Message]) -> tuple[State, list[Message], dict[str, ToolCall]]:
-    """The state after the last answer, what has come in since, and all calls by id."""
-    state = State()
-    waiting: list[Message] = []
-    calls: dict[str, ToolCall] = {}
+    replay = _Replay(desk)
     begun = False
     for message in messages:
-        if message.role is Role.SYSTEM and not begun:
-            continue  # the prompt
-        begun = True
+        begun = begun or message.role is not Role.SYSTEM  # what comes before is the prompt
+        if begun:
+            replay.take(message)
+    return replay.answer()[1]
+
+
+@dataclass
+class _Replay:
+    """The call so far: the state after the last answer, what has come in since, and all tool calls by id."""
+
+    desk: Desk
+    state: State = field(default_factory=State)
+    waiting: list[Message] = field(default_factory=list)
+    calls: dict[str, ToolCall] = field(default_factory=dict)
+    unfinished: tuple[State, list[Message]] | None = None
+    """What an answer that was cut short began from. Asked again without anything new, it is given again, whole."""
+
+    def take(self, message: Message) -> None:
+        """Play one message more."""
         if message.role is not Role.ASSISTANT:
-            waiting.append(message)
-            continue
-        if waiting:
-            after, reply = _answer(desk, state, waiting, calls)
-            if _is_ours(message, reply):
-                state, waiting = _said(state, after, reply, message), []
-        elif message.text:
-            state = replace(state, last=message.text)  # a greeting, or a phrase that the agent had ready
-        calls |= {call.id: call for call in message.tool_calls}
-    return state, waiting, calls
+            self.waiting.append(message)
+            return
+        after, reply = self.answer()
+        if self.waiting and _is_ours(message, reply):
+            whole = message.text.rstrip() == reply.text and bool(message.tool_calls) == bool(reply.calls)
+            self.unfinished = None if whole else (self.state, self.waiting)
+            self.state, self.waiting = _said(self.state, after, reply, message), []
+        elif message.text and not self.waiting:
+            self.state = replace(self.state, last=message.text)  # a greeting, or a phrase that the agent had ready
+        self.calls |= {call.id: call for call in message.tool_calls}
+
+    def answer(self) -> tuple[State, Reply]:
+        """The reply now, and the state once it is said."""
+        if self.unfinished is not None and not any(_is_new(message) for message in self.waiting):
+            self.state, began = self.unfinished
+            self.waiting = [*began, *self.waiting]
+        self.unfinished = None
+        return _answer(self.desk, self.state, self.waiting, self.calls)
+
+
+def _is_new(message: Message) -> bool:
+    """Whether there is something to answer in it."""
+    return message.role is not Role.SYSTEM or _hinted(message.text) is not None
 
 
 def _is_ours(message: Message, reply: Reply) -> bool:

@@ -207,6 +207,21 @@ def test_a_stop_before_the_call_went_out_leaves_the_question_open():
     assert caller.calls == [("book_appointment", BOOKED)]
 
 
+def test_an_answer_that_was_lost_is_given_again_whole():
+    """A worker that dies in the middle of an answer leaves its beginning in the history."""
+    caller = Caller()
+    whole = caller.says("What are your opening hours?")
+    caller.cut(len("We're open Mon"))
+    assert caller.reply().text == whole
+    caller.cut(0)
+    caller.add(Role.SYSTEM, 'You said to the caller: "Sorry, one moment."')
+    assert caller.reply().text == whole
+    assert caller.says("And where are you?").startswith("We're at 12 Harbour Street")
+    caller.add(Role.USER, "Goodbye.")
+    caller.add(Role.ASSISTANT, "Thank you for")  # the call of end_call was lost with it
+    assert [name for name, _ in caller.reply().calls] == ["end_call"]
+
+
 def test_any_worker_can_go_on_at_any_point():
     """The reply depends on the messages alone; a greeting and phrases of the agent's own do no harm."""
     caller = Caller()
