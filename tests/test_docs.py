@@ -59,3 +59,12 @@ def test_settings_exist(page: Path) -> None:
     known = {f"{settings.prefix}{field.upper()}" for settings in SETTINGS for field in settings.model_fields}
     named = set(re.findall(r"\bTRUNKLINE_[A-Z]+_[A-Z_]*[A-Z]\b", page.read_text(encoding="utf-8")))
     assert named - known == set()
+
+
+def test_metrics_are_described_and_exist() -> None:
+    packages = ("agent", "services", "stt_worker", "llm_worker", "tts_worker")
+    sources = [file.read_text(encoding="utf-8") for package in packages for file in (ROOT / package).glob("**/*.py")]
+    exported = {name for source in sources for name in re.findall(r"\"(trunkline_[a-z_]+)\"", source)}
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"`(trunkline_[a-z_]+)", page))
+    assert {name.removesuffix("_total") for name in described} == {name.removesuffix("_total") for name in exported}
