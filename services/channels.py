@@ -13,6 +13,7 @@ OPTIONS: Sequence[tuple[str, int]] = (
     # A peer that vanished without closing is noticed after 5 + 2 s instead of TCP's minutes.
     ("grpc.keepalive_time_ms", 5_000),
     ("grpc.keepalive_timeout_ms", 2_000),
+    ("grpc.http2.ping_timeout_ms", 2_000),  # this one counts: without it a ping may take 60 s
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # A worker that is started again is used again within a second.

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # a port that is taken must be an error, not a silent second server
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.max_receive_message_length", 16 << 20),
 )

@@ -248,3 +248,18 @@ async def test_a_channel_finds_a_worker_that_is_started_again(start: Any) -> Non
     again = await start(port=one.port)
     await again.warm()
     await wait_serving(one.channel, NAME, 5)
+
+
+async def test_a_peer_that_freezes_is_noticed(start: Any) -> None:
+    """Within 5 + 2 s; without keepalive it would never be."""
+    one = await start()
+    await one.warm()
+    call = await one.stream()
+    one.process.send_signal(signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(30):
+            with pytest.raises(grpc.aio.AioRpcError) as lost:
+                await call.read()
+    finally:
+        one.process.send_signal(signal.SIGCONT)
+    assert isinstance(from_rpc(lost.value), Unavailable)
