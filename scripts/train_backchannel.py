@@ -20,7 +20,7 @@ from loadtest.scenario import Noise, Voice
 from loadtest.voice import Studio
 
 WEIGHTS = Path(__file__).parent.parent / "agent" / "listening" / "onset.json"
-HIDDEN = 24
+HIDDEN = 40
 
 BACKCHANNELS = (
     "Mhm.", "Mm-hm.", "Mm-hmm.", "Mm.", "Uh-huh.", "Yeah.", "Yeah, yeah.", "Okay.", "Right.", "Sure.", "I see.",
@@ -44,6 +44,19 @@ INTERRUPTIONS = (
     "Thank you, that is enough.", "Too late for me.", "Twelve thirty would be good.", "Say that again?",
     "She cannot come then.", "He is only five.", "Put me through to somebody.", "Give me a person, please.",
     "And what about Wednesday?", "Or the week after?", "Speak slower, please.", "Ten would be better.",
+    "I already told you that.", "I have to leave at five.", "I can't hear you.", "I want to speak to somebody else.",
+    "Can I come later?", "Can you say that again?", "Could we skip that?", "Stop it.", "Stop, stop.", "Still too early.",
+    "Excuse me, miss.", "Except on Fridays.", "Actually, no.", "Actually, that is fine.", "After five would be better.",
+    "My phone number is different.", "My husband will come instead.", "My tooth hurts.", "More slowly, please.",
+    "So what do I do now?", "Sorry, sorry.", "Sorry, I missed that.", "Saturday is impossible.", "Some other time.",
+    "Let's try another day.", "Later, please.", "Last time it was cheaper.", "Leave it.", "Not yet.", "Never.",
+    "No way.", "No thanks, I am fine.", "Now I remember.", "Wait wait wait.", "We had that already.", "What about Monday?",
+    "Which one?", "Will you call me?", "Hold the line.", "How about three?", "Hey, hello.", "Help me out here.",
+    "Please repeat.", "Perhaps on Monday.", "Put that down.", "Please wait.", "Don't book that yet.", "Doctor who?",
+    "Tomorrow is better.", "The address again, please.", "Then I'll come at ten.", "There's no need.", "Ten past nine?",
+    "In the evening?", "It costs how much?", "If possible earlier.", "Ask the doctor.", "At what time?", "Are you sure?",
+    "Be quiet for a second.", "Both of us.", "Five is too late.", "For how long?", "From where?", "You said Tuesday.",
+    "Your line is bad.", "Very good, thank you, goodbye.", "Another question.", "Anyway, I must go.", "Move it to May.",
 )  # fmt: skip
 NEW_INTERRUPTIONS = (
     "Sorry, how much does a check-up cost?", "No no, wait.", "Hey, one question.", "Can we do Monday instead?",
@@ -69,7 +82,7 @@ class Variants:
     seed: int
 
 
-TRAINING = Variants((0.8, 0.9, 1.0, 1.1, 1.2, 1.35), (0.8, 0.88, 0.96, 1.0, 1.04, 1.12, 1.22), 14, 1)
+TRAINING = Variants((0.8, 0.9, 1.0, 1.1, 1.2, 1.35), (0.8, 0.88, 0.96, 1.0, 1.04, 1.12, 1.22), 26, 1)
 HELD_OUT = Variants((0.85, 0.95, 1.05, 1.15, 1.25), (0.84, 0.92, 1.02, 1.08, 1.17), 6, 2)
 
 
@@ -92,17 +105,15 @@ class Recordings:
                     seed=int(rng.integers(1000)),
                 )
                 clip = self._studio.clip(phrase, voice)
-                rows += [onset_features(self._on_the_line(clip.samples, clip.first_voiced, rng), RATE)] * 1
-                rows += [
-                    onset_features(self._on_the_line(clip.samples, clip.first_voiced, rng), RATE)
-                    for _ in range(copies - 1)
-                ]
+                lines = (self._on_the_line(clip.samples, clip.first_voiced, rng) for _ in range(copies))
+                rows += [onset_features(line, RATE) for line in lines]
         return np.array(rows)
 
     def _on_the_line(self, clip: Samples, first: int, rng: np.random.Generator) -> Samples:
         """The beginning as an ear cuts it: its start a little off, other level, noise behind, G.711."""
         length = round(SECONDS * RATE)
-        start = first + int(rng.normal(0, 0.008) * RATE)
+        late = rng.uniform(0, 0.1) if rng.random() < 0.25 else rng.normal(0, 0.008)
+        start = first + int(late * RATE)
         padded = np.concatenate([np.zeros(RATE, np.float64), clip, np.zeros(RATE, np.float64)])
         sound = padded[RATE + start :][:length]
         kind = rng.integers(4)

@@ -17,6 +17,8 @@ class ActivityRules:
     """Two windows in a row like this are enough for a start; less sure ones need three."""
     misses: int = 3
     """So many unvoiced windows in a row end a run that has not become a start: a stop consonant is shorter."""
+    closure: int = 7
+    """Quiet parts (8 ms) between a first consonant and the rest: "s-top"."""
     stop_probability: float = 0.35
     above_floor: float = 3.0
     """A voiced window, and a voiced part of one, is this much louder than the noise floor..."""
@@ -88,6 +90,11 @@ class Activity:
         self.speech_level: float | None = None
         """dBFS; None until the caller has spoken."""
 
+    @property
+    def crowd(self) -> bool:
+        """There are voices behind the caller all the time."""
+        return self._background.quiet_moments is not None
+
     def update(self, window: Window, careful: bool = False) -> SpeechStarted | SpeechStopped | None:
         """Take the next window; returns what it makes certain, if anything. `careful`, while the agent speaks and
         echo is to be feared, asks for a longer run of voiced windows before a start."""
@@ -136,7 +143,7 @@ class Activity:
         self._misses = 0
         self._run.append(window)
         sure = sum(w.probability >= self._rules.sure_probability for w in self._run[-2:]) == 2
-        if len(self._run) < (4 if careful else 2 if sure else 3):
+        if len(self._run) < (2 if sure and not careful else 3):
             return None
         self.speaking = True
         self.first = self._onset()
@@ -162,9 +169,12 @@ class Activity:
         sure = next(n for n, (w, _, _) in enumerate(parts) if w.end >= self._run[0].end)
         while sure < len(parts) - 1 and parts[sure][2] < threshold:
             sure += 1
-        while sure > 0 and parts[sure - 1][2] >= threshold:
+        first = sure
+        while sure > 0 and first - sure <= self._rules.closure:
             sure -= 1
-        window, part, _ = parts[sure]
+            if parts[sure][2] >= threshold:
+                first = sure
+        window, part, _ = parts[first]
         return window.end - (4 - part) * self._part
 
     def _end_of_voice(self, window: Window) -> int:

@@ -22,8 +22,10 @@ class BargeInRules:
     """Of the windows since the start: a cough or a slammed door is over sooner."""
     above_floor: float = 8.0
     below_caller: float = 10.0
-    """Against the caller's usual level: somebody else in the room is quieter."""
-    interruption: float = 0.3
+    """Against the caller's usual level: somebody else in the room is quieter..."""
+    below_caller_in_crowd: float = 7.0
+    """...though a crowd not always by much."""
+    interruption: float = 0.6
     """Score from which a beginning is an interruption."""
 
 
@@ -49,24 +51,26 @@ class Overtalk:
         """Enough has been heard to judge the beginning, and it has not been judged."""
         return self.score is None and self._seconds >= self._rules.listen
 
-    def interrupts(self, floor: float, usual: float | None) -> bool:
-        """Whether playout should pause, given the noise floor and the caller's usual level, dBFS."""
+    def interrupts(self, floor: float, usual: float | None, crowd: bool = False) -> bool:
+        """Whether playout should pause, given the noise floor and the caller's usual level, dBFS, and whether there are
+        always voices behind the caller."""
         if self._seconds < self._rules.listen:
             return False
         if self.score is not None and self.score >= self._rules.interruption:
-            return self._loud(self._powers, floor, usual)
+            return self._loud(self._powers, floor, usual, crowd)
         # The background may go on where the backchannel ended: the last fifth of a second must be the caller.
-        return self._seconds >= self._rules.longest_backchannel and self._loud(self._powers[-6:], floor, usual)
+        return self._seconds >= self._rules.longest_backchannel and self._loud(self._powers[-6:], floor, usual, crowd)
 
     @property
     def _seconds(self) -> float:
         return (self._end - self.first) / self._rate
 
-    def _loud(self, powers: Sequence[float | None], floor: float, usual: float | None) -> bool:
+    def _loud(self, powers: Sequence[float | None], floor: float, usual: float | None, crowd: bool) -> bool:
         voiced = [power for power in powers if power is not None]
         if len(voiced) < self._rules.voiced_share * len(powers):
             return False
         needed = floor + self._rules.above_floor
         if usual is not None:
-            needed = max(needed, usual - self._rules.below_caller)
+            below = self._rules.below_caller_in_crowd if crowd else self._rules.below_caller
+            needed = max(needed, usual - below)
         return sum(voiced) / len(voiced) >= 10 ** (needed / 10)

@@ -17,6 +17,8 @@ KEEP_SECONDS = 8
 _AUDIBLE_DBFS = -60.0
 _STILL_SPEAKING = 0.1
 """Seconds: pauses between phrases shorter than this are the agent's speech too."""
+_SAME_SPEECH = 0.2
+"""Seconds: after a shorter pause it is the same speech over the agent."""
 _WORTH_A_LOOK = 0.3  # probability of speech from which a window may be echo that matters
 
 
@@ -39,7 +41,7 @@ class Ear:
         self._played_last = -KEEP_SECONDS * rate
         self._echo = EchoJudge()
         self._overtalk: Overtalk | None = None
-        self._barged_in = False
+        self._stopped = 0
         self._done = 0
         self._events: list[ListeningEvent] = []
 
@@ -114,18 +116,20 @@ class Ear:
     def _follow(self, event: SpeechStarted | SpeechStopped | None, window: Window) -> None:
         """Is there speech over the agent, and does it interrupt?"""
         if isinstance(event, SpeechStarted):
-            self._overtalk = Overtalk(event.first, self.rate)
+            if self._overtalk is None or event.first - self._stopped > _SAME_SPEECH * self.rate:
+                self._overtalk = Overtalk(event.first, self.rate)
         elif isinstance(event, SpeechStopped):
-            self._overtalk = None
+            self._stopped = event.last
         overtalk = self._overtalk
-        if overtalk is None:
+        if overtalk is None or not self._activity.speaking:
             return
         overtalk.update(window, voiced=window.probability >= _WORTH_A_LOOK and not window.echo)
         if self._done - self._played_last > _STILL_SPEAKING * self.rate:
             return
         if overtalk.wants_score:
             overtalk.score = self._onset.score(self._beginning(overtalk.first), self.rate)
-        if overtalk.interrupts(self._activity.floor, self._activity.speech_level):
+        known = self._activity
+        if overtalk.interrupts(known.floor, known.speech_level, known.crowd):
             self._events.append(BargeIn(overtalk.first))
             self._overtalk = None
 
