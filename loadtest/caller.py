@@ -117,10 +117,10 @@ def _tell(event: Event) -> None:
     sys.stdout.flush()
 
 
-async def _call(name: str, scenario: Scenario, target: str, folder: Path) -> Report:
+async def _call(name: str, scenario: Scenario, target: str, folder: Path, ring: float) -> Report:
     performance = rehearse(Studio(), scenario, today())
     async with phone() as line:
-        recording = await line.call(target, announced(performance, _tell))
+        recording = await line.call(target, announced(performance, _tell), ring)
     told = report(name, performance, recording)
     write(folder, told, recording)
     return told
@@ -132,10 +132,11 @@ def main() -> int:
     parser.add_argument("scenario", help=f"{', '.join(names())}, or a .toml file")
     parser.add_argument("--to", required=True, help="SIP address to call, such as sip:agent@127.0.0.1:5060")
     parser.add_argument("--out", type=Path, default=Path("var/caller"), help="folder for recording and events")
-    arguments = parser.parse_args()
+    parser.add_argument("--ring", type=float, default=15.0, help="seconds to wait for an answer (default 15)")
+    given = parser.parse_args()
     try:
-        scenario = load(arguments.scenario)
-        told = asyncio.run(_call(arguments.scenario, scenario, arguments.to, arguments.out))
+        scenario = load(given.scenario)
+        told = asyncio.run(_call(given.scenario, scenario, given.to, given.out, given.ring))
     except ScenarioError as error:
         sys.stderr.write(f"{error}\n")
         return 2

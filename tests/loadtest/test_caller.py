@@ -71,7 +71,7 @@ def test_a_mistake_in_the_scenario_is_one_line_and_exit_code_2(tmp_path: Path) -
 @pytest.mark.models
 def test_nobody_there_is_exit_code_3(tmp_path: Path) -> None:
     port = free_port("127.0.0.1", SIP_KINDS)
-    code, lines = _run("question", "--to", f"sip:a@127.0.0.1:{port};transport=tcp", "--out", str(tmp_path))
+    code, lines = _run("question", "--to", f"sip:a@127.0.0.1:{port}", "--out", str(tmp_path), "--ring", "1")
     assert code == 3
     assert lines[-1].startswith("no call: ")
 
