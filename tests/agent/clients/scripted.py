@@ -1,11 +1,11 @@
 """Small workers that keep the contracts strictly, with faults on demand. Also a process of its own, to be killed:
-`python -m tests.agent.clients.scripted stt|llm|tts PORT`."""
+`python -m tests.agent.clients.scripted stt|llm|tts PORT PACE`."""
 
 import asyncio
 import struct
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -13,95 +13,14 @@ import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from agent.clients.workers import LANGUAGE_MODEL, SPEECH_TO_TEXT, TEXT_TO_SPEECH
-from protos import common_pb2
-from protos import language_model_pb2 as llm
 from protos import language_model_pb2_grpc as llm_grpc
 from protos import speech_to_text_pb2 as stt
 from protos import speech_to_text_pb2_grpc as stt_grpc
 from protos import text_to_speech_pb2 as tts
 from protos import text_to_speech_pb2_grpc as tts_grpc
-from services.errors import Busy, InvalidRequest, NotFound, ServiceError, translated
-
-ENDED = object()
-
-
-@dataclass
-class Faults:
-    """What goes wrong; tests change it while streams run."""
-
-    on_open: ServiceError | None = None
-    slow_open: float = 0.0
-    held: bool = False
-    """Results wait."""
-    bug: bool = False
-    """An exception after `opened`."""
-    deaf: bool = False
-    """After `open` nothing is read."""
-    drain_seconds: float = 30.0
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    draining: bool = False
-
-    def set(self, **changes: Any) -> None:
-        for name, value in changes.items():
-            setattr(self, name, value)
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-    async def release(self) -> None:
-        while self.held:
-            await self.changed.wait()
-
-
-class Base:
-    """A stream at a time: requests in, `out` put by handlers and by draining."""
-
-    def __init__(self) -> None:
-        self.faults = Faults()
-        self.streams: list[list[Any]] = []
-        self.ended = 0
-
-    async def serve(self, requests: Any, handler: Callable[[Any, Any], Any], opened: Any, draining: Any) -> Any:
-        out: asyncio.Queue[Any] = asyncio.Queue()
-        log: list[Any] = []
-        self.streams.append(log)
-        if self.faults.slow_open:
-            await asyncio.sleep(self.faults.slow_open)
-        if self.faults.on_open:
-            raise self.faults.on_open
-        log.append(await anext(aiter(requests)))
-        await handler(log[0], out)
-        tasks = [
-            asyncio.create_task(self._read(requests, log, handler, out)),
-            asyncio.create_task(self._watch_drain(out, draining)),
-        ]
-        try:
-            yield opened
-            if self.faults.bug:
-                raise ZeroDivisionError("as told")
-            while (response := await out.get()) is not ENDED:
-                if isinstance(response, ServiceError):
-                    raise response
-                yield response
-        finally:
-            self.ended += 1
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _read(self, requests: Any, log: list[Any], handler: Any, out: Any) -> None:
-        try:
-            while self.faults.deaf:
-                await self.faults.changed.wait()
-            async for request in requests:
-                log.append(request)
-                await handler(request, out)
-        except ServiceError as error:
-            out.put_nowait(error)
-
-    async def _watch_drain(self, out: Any, draining: Any) -> None:
-        while not self.faults.draining:
-            await self.faults.changed.wait()
-        out.put_nowait(draining(common_pb2.Draining(deadline_seconds=self.faults.drain_seconds)))
+from services.errors import InvalidRequest, NotFound, translated
+from tests.agent.clients.scripted_base import ENDED, Base
+from tests.agent.clients.scripted_llm import Model
 
 
 class Recogniser(Base, stt_grpc.SpeechToTextServicer):
@@ -152,153 +71,6 @@ class Recogniser(Base, stt_grpc.SpeechToTextServicer):
         finally:
             for task in answers:
                 task.cancel()
-
-
-class Model(Base, llm_grpc.LanguageModelServicer):
-    """Repeats the last message, word by word; a message `call NAME` is answered by a tool call. `pace`: seconds."""
-
-    pace = 0.0
-    last: "Talk | None" = None
-    """The conversation of the stream that ended last."""
-
-    @translated
-    async def Converse(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        talk = Talk()
-        running: dict[int, asyncio.Task[None]] = {}
-
-        async def generate(number: int, out: Any) -> None:
-            text = talk.last_text()
-            reason = llm.FINISH_REASON_END
-            if text.startswith("call "):
-                call = llm.ToolCall(id=f"c{number}", name=text.split()[1], arguments_json="{}")
-                talk.entry(number).tool_calls.append(call)
-                asked = llm.ToolCallRequest(generation_id=number, call=call)
-                out.put_nowait(llm.ConverseResponse(tool_call=asked))
-                reason = llm.FINISH_REASON_TOOL_CALLS
-            else:
-                for word in text.split():
-                    await asyncio.sleep(self.pace)
-                    await self.faults.release()
-                    talk.entry(number).text += word + " "
-                    delta = llm.TextDelta(generation_id=number, text=word + " ", token_ids=[len(word)])
-                    out.put_nowait(llm.ConverseResponse(text=delta))
-            talk.running = None
-            out.put_nowait(llm.ConverseResponse(done=llm.Done(generation_id=number, reason=reason)))
-
-        async def halt(number: int, out: Any) -> None:
-            if talk.running == number:
-                talk.running = None
-                running[number].cancel()
-                done = llm.Done(generation_id=number, reason=llm.FINISH_REASON_STOPPED)
-                out.put_nowait(llm.ConverseResponse(done=done))
-
-        async def handle(request: Any, out: Any) -> None:
-            match request.WhichOneof("message"):
-                case "open":
-                    talk.open(request.open)
-                case "append":
-                    talk.append(request.append)
-                    done = llm.Prefilled(message_id=request.append.message_id, tokens=1)
-                    out.put_nowait(llm.ConverseResponse(prefilled=done))
-                case "commit":
-                    talk.provisional.discard(request.commit.message_id)
-                case "retract":
-                    if talk.running is not None and talk.running in talk.following(request.retract.message_id):
-                        await halt(talk.running, out)
-                    talk.retract(request.retract.message_id)
-                case "generate":
-                    number = request.generate.generation_id
-                    talk.begin(number)
-                    running[number] = asyncio.create_task(generate(number, out))
-                case "stop":
-                    await halt(request.stop.generation_id, out)
-                case "truncate":
-                    number = request.truncate.generation_id
-                    await halt(number, out)
-                    kept = talk.truncate(number, request.truncate.keep_code_points)
-                    answer = llm.Truncated(generation_id=number, kept_text=kept)
-                    out.put_nowait(llm.ConverseResponse(truncated=answer))
-
-        try:
-            opened = llm.ConverseResponse(opened=llm.Opened(model="scripted"))
-            async for response in self.serve(requests, handle, opened, lambda d: llm.ConverseResponse(draining=d)):
-                yield response
-        finally:
-            self.last = talk
-            for task in running.values():
-                task.cancel()
-
-
-class Talk:
-    """The rules of the contract about the history."""
-
-    def __init__(self) -> None:
-        self.messages: list[Any] = []
-        self.provisional: set[int] = set()
-        self.running: int | None = None
-
-    def texts(self) -> list[tuple[int, str]]:
-        return [(m.id, m.text or "".join(c.name for c in m.tool_calls)) for m in self.messages]
-
-    def open(self, opening: Any) -> None:
-        for message in opening.history:
-            if any(message.id == other.id for other in self.messages):
-                raise InvalidRequest("open.history", f"{message.id} twice")
-            if message.role == llm.ROLE_ASSISTANT and not message.text and not message.tool_calls:
-                raise InvalidRequest("open.history", f"{message.id} is empty")
-            self.messages.append(message)
-
-    def entry(self, number: int) -> Any:
-        for message in self.messages:
-            if message.id == number:
-                return message
-        raise InvalidRequest("id", f"{number} is unknown")
-
-    def following(self, number: int) -> list[int]:
-        ids = [m.id for m in self.messages]
-        return ids[ids.index(number) :]
-
-    def last_text(self) -> str:
-        return [m.text for m in self.messages if m.role in (llm.ROLE_USER, llm.ROLE_TOOL)][-1]
-
-    def append(self, append: Any) -> None:
-        known = [m for m in self.messages if m.id == append.message_id]
-        if known:
-            if known[0] is not self.messages[-1]:
-                raise InvalidRequest("append", "is not the last message")
-            known[0].text += append.text
-        else:
-            if append.role == llm.ROLE_ASSISTANT:
-                raise InvalidRequest("append.role", "assistant")
-            self.messages.append(llm.Message(id=append.message_id, role=append.role, text=append.text))
-            if append.provisional:
-                self.provisional.add(append.message_id)
-        if not append.provisional:
-            self.provisional.discard(append.message_id)
-
-    def retract(self, number: int) -> None:
-        if number not in self.provisional:
-            raise InvalidRequest("retract", f"{number} is not provisional")
-        gone = self.following(number)
-        self.messages = [m for m in self.messages if m.id not in gone]
-        self.provisional -= set(gone)
-
-    def begin(self, number: int) -> None:
-        if self.running is not None or any(m.id == number for m in self.messages):
-            raise InvalidRequest("generate", f"{number} while {self.running} runs, or taken")
-        self.running = number
-        self.messages.append(llm.Message(id=number, role=llm.ROLE_ASSISTANT))
-
-    def truncate(self, number: int, keep: int) -> str:
-        message = self.entry(number)
-        if message.role != llm.ROLE_ASSISTANT:
-            raise InvalidRequest("truncate", "no answer")
-        # Tokens are words here: rounded down to the start of one.
-        kept = message.text[:keep]
-        if keep < len(message.text):
-            kept = kept[: kept.rfind(" ") + 1]
-        message.text = kept
-        return kept
 
 
 RATE = 8000
@@ -436,5 +208,3 @@ async def main(kind: str, port: str, pace: str) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:]))
-
-__all__ = ["KINDS", "Busy", "Model", "Recogniser", "Running", "Voice", "sound_of", "start", "until"]

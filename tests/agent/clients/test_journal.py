@@ -123,9 +123,10 @@ def test_sent_or_replayed_the_sound_is_where_it_was(rate: int, pushes: list[tupl
         sent += journal.push(position, sound(position, position + length))
         position += length
         if then == 9:
-            sent += journal.ask(Ask(number, position - 200, FINAL))
+            through = max(0, position - 200)
+            sent += journal.ask(Ask(number, through, FINAL))
             journal.answered(number, superseded=False)
-            forgotten = position - 200
+            forgotten = through
     sent += journal.ask(Ask(1000, position, SPECULATIVE))
     np.testing.assert_array_equal(laid_out(sent, 60_000), truth)
     truth[:forgotten] = 0
