@@ -1,0 +1,290 @@
+"""How long sound takes through the SIP leg, what loss does to it, and what a call costs, against a raw RTP peer.
+
+    python -m loadtest.bench_telephony [delay] [loss] [cost] [--calls 20] [--seconds 10]
+
+`delay` and `loss` run peer and agent in one process on one clock; `cost` measures an agent in a process of its own.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agent.audio import Samples
+from agent.telephony.config import SipSettings
+from agent.telephony.leg import Connected, Leg
+from agent.telephony.pump import Pump
+from agent.telephony.sip import SipRuntime
+from loadtest.g711 import decode
+from loadtest.rawmedia import encode_mulaw
+from loadtest.rawphone import Dialog, RawPhone
+from loadtest.report import percentile
+
+
+def _decoded_levels() -> Samples:
+    levels = decode(bytes(range(256)), 0)
+    assert levels is not None
+    return np.unique(levels[levels > 0])
+
+
+LOCAL = "127.0.0.1"
+FRAME = 160
+LOUD = 2000
+LEVELS = [int(level) for level in _decoded_levels()[::2]]
+"""Samples that G.711 carries unchanged: every second positive one."""
+
+
+def settings(jitter_ms: str = "40-100") -> SipSettings:
+    """G.711 on free ports of this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((LOCAL, 0))
+        port: int = probe.getsockname()[1]
+    low = random.randrange(20_000, 50_000, 1000)
+    values = {"sip_address": LOCAL, "sip_port": port, "rtp_ports": f"{low}-{low + 999}"}
+    return SipSettings.model_validate({**values, "sip_codecs": ("pcmu",), "jitter_ms": jitter_ms})
+
+
+@asynccontextmanager
+async def connected(jitter_ms: str = "40-100") -> AsyncIterator[tuple[Leg, RawPhone, Dialog, float]]:
+    """A call that is up, and when its ACK was sent."""
+    chosen = settings(jitter_ms)
+    async with SipRuntime(chosen) as sip, RawPhone(chosen.sip_port) as phone:
+        calling = asyncio.create_task(phone.call())
+        leg = await anext(sip.incoming())
+        events = leg.events()
+        await leg.answer()
+        dialog = await calling
+        acknowledged = asyncio.get_running_loop().time()
+        async for event in events:
+            if isinstance(event, Connected):
+                break
+        yield leg, phone, dialog, acknowledged
+        await phone.bye(dialog)
+
+
+class Talker:
+    """Says bursts of loud sound, and remembers when it was asked for the first frame of each."""
+
+    def __init__(self, leg: Leg) -> None:
+        self.leg = leg
+        self.frames = 0
+        self.handed: list[float] = []
+
+    def on_frames(self, frames: Samples, first: int, now: float) -> None:
+        """Not interested."""
+
+    def next_frame(self, now: float) -> Samples | None:
+        """A burst of 0.4 s while `frames` lasts."""
+        if not self.frames:
+            return None
+        if self.frames == 20:
+            self.handed.append(asyncio.get_running_loop().time())
+        self.frames -= 1
+        return np.full(FRAME, 8000, dtype=np.int16)
+
+
+async def measure_out(bursts: int) -> tuple[list[float], float, int]:
+    """Seconds from the pump's question to the packet for each burst; ACK to first packet; frames missing inside."""
+    async with connected() as (leg, phone, _, acknowledged):
+        pump, talker = Pump(), Talker(leg)
+        await asyncio.sleep(random.random() * 0.02)  # as in an agent, where the pump ran before the call began
+        pump.add(talker)
+        running = asyncio.create_task(pump.run())
+        for _ in range(bursts):
+            talker.frames = 20
+            await asyncio.sleep(0.6 + random.random() * 0.02)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        loud = [(time, is_loud(data)) for time, data in phone.media.arrived if len(data) == 172]
+    starts = [time for (_, before), (time, now) in zip([(0.0, False), *loud], loud, strict=False) if now and not before]
+    missing = bursts * 20 - sum(now for _, now in loud)
+    delays = [min(start for start in starts if start >= handed) - handed for handed in talker.handed]
+    return delays, starts[0] - acknowledged, missing
+
+
+def is_loud(packet: bytes) -> bool:
+    """Whether the packet has more than silence."""
+    samples = decode(packet[12:], 0)
+    return samples is not None and int(np.abs(samples).max()) > LOUD
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a network does to packets."""
+
+    loss: float
+    jitter: float
+    """Seconds; every packet is delayed by up to this much."""
+
+
+async def measure_in(jitter_ms: str, line: Line, seconds: float) -> tuple[list[float], float]:
+    """Seconds from a packet's regular sending time to its samples in `read`, and the share of packets delivered.
+
+    Every packet carries its number as a level, so that it is known again.
+    """
+    chance = random.Random(5)
+    loop = asyncio.get_running_loop()
+    arrived: list[tuple[float, Samples]] = []
+    async with connected(jitter_ms) as (leg, phone, dialog, _):
+        start = loop.time() + 0.05
+        reading = asyncio.create_task(_read(leg, arrived))
+        sent: dict[int, float] = {}
+        for index in range(int(seconds / 0.02)):
+            packet = phone.media.packet(encode_mulaw(np.full(FRAME, _level(index), dtype=np.int16)))
+            due = start + index * 0.02
+            if chance.random() >= line.loss:
+                sent[index] = due
+                loop.call_at(due + chance.random() * line.jitter, phone.media.send, packet, dialog.media)
+        await asyncio.sleep(start + seconds + 0.3 - loop.time())
+        reading.cancel()
+    return _match(sent, arrived)
+
+
+def _level(index: int) -> int:
+    return LEVELS[index % len(LEVELS)]
+
+
+async def _read(leg: Leg, arrived: list[tuple[float, Samples]]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        samples = leg.read()
+        if samples.size:
+            arrived.append((loop.time(), samples))
+        await asyncio.sleep(0.001)
+
+
+def _match(sent: dict[int, float], arrived: Sequence[tuple[float, Samples]]) -> tuple[list[float], float]:
+    delays = []
+    open_packets = dict(sent)
+    for time, samples in arrived:
+        for frame in samples[: samples.size - samples.size % FRAME].reshape(-1, FRAME):
+            level = int(np.median(frame))
+            found = [i for i, due in open_packets.items() if _level(i) == level and 0 <= time - due < 0.5]
+            if found:
+                delays.append(time - open_packets.pop(found[0]))
+    return delays, len(delays) / max(1, len(sent))
+
+
+def cpu_seconds(pid: int) -> tuple[float, float]:
+    """CPU of the process, and of its first thread (the event loop)."""
+    tick = os.sysconf("SC_CLK_TCK")
+
+    def used(path: str) -> float:
+        fields = Path(path).read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / tick
+
+    return used(f"/proc/{pid}/stat"), used(f"/proc/{pid}/task/{pid}/stat")
+
+
+async def measure_cost(calls: int, seconds: float) -> tuple[float, float]:
+    """Share of a core per call of an agent that talks and listens through the pump: all threads, and the loop's."""
+    chosen = settings()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "loadtest.bench_telephony", "--serve", chosen.model_dump_json(),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    await process.stdout.readline()
+    phones = [RawPhone(chosen.sip_port) for _ in range(calls)]
+    try:
+        for phone in phones:
+            await phone.__aenter__()
+            phone.media.talk(await phone.call())
+            await asyncio.sleep(0.013)
+        await asyncio.sleep(1)
+        before = cpu_seconds(process.pid)
+        await asyncio.sleep(seconds)
+        after = cpu_seconds(process.pid)
+    finally:
+        for phone in phones:
+            await phone.__aexit__()
+        process.terminate()
+        await process.communicate()
+    return (after[0] - before[0]) / seconds / calls, (after[1] - before[1]) / seconds / calls
+
+
+async def serve(chosen: SipSettings) -> None:
+    """Take every call and talk without end, until killed."""
+    pump = Pump()
+
+    async def take(leg: Leg) -> None:
+        talker = Talker(leg)
+        talker.frames = 1 << 30
+        async for event in leg.events():
+            if isinstance(event, Connected):
+                pump.add(talker)
+        pump.remove(talker)
+
+    async with SipRuntime(chosen) as sip, asyncio.TaskGroup() as tasks:
+        tasks.create_task(pump.run())
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        async for leg in sip.incoming():
+            tasks.create_task(take(leg))
+            await leg.answer()
+
+
+async def report_delay() -> str:
+    """Out and in, without loss. The line's clock and the pump's have another phase in every call."""
+    calls = [await measure_out(5) for _ in range(12)]
+    out = [delay for delays, _, _ in calls for delay in delays]
+    greetings = [greeting for _, greeting, _ in calls]
+    missing = sum(missing for _, _, missing in calls)
+    into, _ = await measure_in("40-100", Line(0, 0), 10)
+    return (
+        f"out, pump asks → packet    p50 {ms(out, 0.5)}  p99 {ms(out, 0.99)} ms; frames missing: {missing}\n"
+        f"ACK → first audible packet p50 {ms(greetings, 0.5)}  most {ms(greetings, 1)} ms\n"
+        f"in, packet → read          p50 {ms(into, 0.5)}  p99 {ms(into, 0.99)} ms\n"
+    )
+
+
+async def report_loss() -> str:
+    """Jitter buffers against a line with loss."""
+    rows = ["jitter buffer  line                     delivered  p50   p99 ms\n"]
+    for jitter_ms in ("40-100", "20-60", "60-120"):
+        for name, line in (("clean", Line(0, 0)), ("5 % loss, 30 ms jitter", Line(0.05, 0.03))):
+            delays, share = await measure_in(jitter_ms, line, 12)
+            rows.append(f"{jitter_ms:<14} {name:<24} {share:>8.1%}  {ms(delays, 0.5):>4}  {ms(delays, 0.99):>4}\n")
+    return "".join(rows)
+
+
+def ms(values: Sequence[float], share: float) -> str:
+    """A percentile of seconds, in ms."""
+    return f"{percentile(values, share) * 1000:.0f}"
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", choices=["delay", "loss", "cost", []], help="default: all")
+    parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        asyncio.run(serve(SipSettings.model_validate_json(given.serve)))
+        return
+    parts: dict[str, Callable[[], str]] = {
+        "delay": lambda: asyncio.run(report_delay()),
+        "loss": lambda: asyncio.run(report_loss()),
+        "cost": lambda: _cost_text(*asyncio.run(measure_cost(given.calls, given.seconds)), given.calls),
+    }
+    for name in given.what or parts:
+        sys.stdout.write(parts[name]())
+
+
+def _cost_text(whole: float, loop: float, calls: int) -> str:
+    return f"{calls} calls: {whole:.2%} of a core per call, of it {loop:.2%} in the event loop's thread\n"
+
+
+if __name__ == "__main__":
+    main()
