@@ -67,6 +67,19 @@ async def test_a_flood_pushes_out_the_oldest(watch: SourceWatch, monkeypatch: py
     assert await watch.source_of("c1") == "10.0.0.9"
 
 
-def test_the_trace_reaches_nobody_else(watch: SourceWatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_trace_reaches_no_log(watch: SourceWatch) -> None:
+    seen: list[logging.LogRecord] = []
+
+    class Log(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(record)
+
+    handler = Log(logging.DEBUG)
+    parent = logging.getLogger("baresip.native")
+    parent.addHandler(handler)
+    parent.setLevel(logging.DEBUG)
     trace(invite("10.0.0.9:5060", "Call-ID: private"))
-    assert "private" not in caplog.text
+    parent.warning("something else")
+    parent.removeHandler(handler)
+    parent.setLevel(logging.NOTSET)
+    assert [record.getMessage() for record in seen] == ["something else"]
