@@ -127,6 +127,11 @@ class SipSettings(Settings):
         return parse_networks(self.sip_trunks)
 
     @property
+    def jitter_seconds(self) -> float:
+        """What the jitter buffer holds back on a clean line."""
+        return int(self.jitter_ms.split("-")[0]) / 1000
+
+    @property
     def dial_rules(self) -> DialRules:
         """What may be dialled, and where plain numbers go."""
         return DialRules(self.dial_allow, self.sip_domain or self.sip_registrar)

@@ -244,7 +244,8 @@ class SipRuntime:
         self._spawn(self._admit(leg, call.call_id or ""))
 
     def _adopt(self, call: Call, info: CallInfo) -> SipLeg:
-        leg = SipLeg(call, info, self._settings.dial_rules, self._settings.ring_seconds)
+        settings = self._settings
+        leg = SipLeg(call, info, settings.dial_rules, settings.ring_seconds, settings.jitter_seconds)
         self._legs[call.handle] = leg
         self._idle.clear()
         return leg

@@ -38,19 +38,24 @@ ANSWER_SECONDS = 2.0
 CODECS = {8000: "G.711", 16000: "G.722", 48000: "Opus"}
 
 
-INPUT_DELAY = 0.045
-OUTPUT_DELAY = 0.01
-"""Seconds on a clean line, jitter buffer 40-100 ms; loadtest/bench_telephony.py measures them."""
+READ_DELAY = 0.005
+"""Seconds a sample takes from the wire to `read` beyond the jitter buffer's shortest."""
+OUTPUT_DELAY = 0.015
+"""Seconds from the last sample that `buffered` counts to the wire: half a frame, since the line's clock has any phase
+against ours, and 5 ms in the stack. loadtest/bench_telephony.py measures both."""
 
 
 class SipLeg:
     """Made by SipRuntime, which also hands it the events of its call."""
 
-    def __init__(self, call: Call, info: CallInfo, rules: DialRules, ring_seconds: float) -> None:
+    def __init__(
+        self, call: Call, info: CallInfo, rules: DialRules, ring_seconds: float, jitter_seconds: float
+    ) -> None:
         self._call = call
         self.info = info
         self._rules = rules
         self._ring_seconds = ring_seconds
+        self._jitter_seconds = jitter_seconds
         self._mailbox = Mailbox()
         self._line = Line(call.audio)
         self._loop = asyncio.get_running_loop()
@@ -59,6 +64,7 @@ class SipLeg:
         self._agreed = asyncio.Event()
         self._stats = CallStats()
         self._born = self._alive = self._loop.time()
+        call.on_rtcp(self._take_stats)
 
     @property
     def rate(self) -> int:
@@ -68,7 +74,7 @@ class SipLeg:
     @property
     def input_delay(self) -> float:
         """See Leg. Measured between a raw peer and `read`: the fixed jitter buffer and the decoder's ring."""
-        return INPUT_DELAY
+        return self._jitter_seconds + READ_DELAY
 
     @property
     def output_delay(self) -> float:
@@ -178,11 +184,12 @@ class SipLeg:
                 self._mailbox.put(RemoteHold(event.event is Event.CALL_HOLD))
             case Event.CALL_REMOTE_SDP if event.text == "answer":
                 self._agreed.set()
-            case Event.CALL_RTCP if event.stats:
-                self._stats = CallStats._from_payload(event.stats)
             case Event.CALL_CLOSED:
                 text = event.text or ""
                 self.end(end_reason(text, self.info.direction, self._connected), text)
+
+    def _take_stats(self, stats: CallStats) -> None:
+        self._stats = stats
 
     async def check(self, now: float, dead_seconds: float) -> None:
         """End the call if it has rung for too long, or if nothing was heard of the far end for `dead_seconds`."""

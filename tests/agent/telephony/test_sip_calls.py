@@ -1,54 +1,14 @@
-"""Calls between the SIP leg and a raw SIP phone: what is on the wire, and what the leg says about it."""
+"""Inbound calls between the SIP leg and a raw SIP phone: what is on the wire, and what the leg says about it."""
 
 import asyncio
-import hashlib
-import re
-from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from agent.telephony.leg import Connected, Digit, Ended, EndReason, LegEvent, RemoteHold, TransferFailed
-from agent.telephony.policy import TargetRefused
-from agent.telephony.sip import SipRuntime
-from agent.telephony.sipleg import SipLeg
-from loadtest.rawphone import Dialog, Message, RawPhone
-
-Event = TypeVar("Event", bound=LegEvent)
-
-
-async def next_of(events: AsyncIterator[LegEvent], kind: type[Event], timeout: float = 5.0) -> Event:
-    async with asyncio.timeout(timeout):
-        async for event in events:
-            if isinstance(event, kind):
-                return event
-    raise AssertionError(f"the call ended without {kind.__name__}")
-
-
-async def incoming(sip: SipRuntime, phone: RawPhone, **call: str) -> tuple[SipLeg, AsyncIterator[LegEvent], Dialog]:
-    """An answered inbound call."""
-    calling = asyncio.create_task(phone.call(**call))
-    leg = await anext(sip.incoming())
-    await leg.answer()
-    events = leg.events()
-    await next_of(events, Connected)
-    return leg, events, await calling
-
-
-async def outgoing(sip: SipRuntime, phone: RawPhone) -> tuple[SipLeg, AsyncIterator[LegEvent], Message]:
-    """A dialled call whose INVITE has arrived at the phone."""
-    leg = await sip.dial(f"sip:{phone.user}@127.0.0.1:{phone.port}")
-    return leg, leg.events(), await phone.receive(lambda m: m.method == "INVITE")
-
-
-def tone(seconds: float, rate: int = 8000) -> "np.ndarray[tuple[int], np.dtype[np.int16]]":
-    return (8000 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype(np.int16)
-
-
-def pitch(samples: "np.ndarray[tuple[int], np.dtype[np.int16]]", rate: int) -> float:
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(samples.size)))
-    return float(np.argmax(spectrum) * rate / samples.size)
+from agent.telephony.leg import Connected, Digit, Ended, EndReason, RemoteHold, TransferFailed
+from loadtest.rawphone import RawPhone
+from tests.agent.telephony.calls import incoming, next_of, pitch, tone
 
 
 async def test_a_call_says_who_calls_whom_and_carries_sound_both_ways(start_sip: Callable) -> None:
@@ -236,96 +196,3 @@ async def test_the_watchdog_ends_a_call_that_is_held_by_nobody(start_sip: Callab
         assert not leg.ended
         await leg.check(now + 11, dead_seconds=10)
         assert (await next_of(events, Ended)).reason is EndReason.MEDIA_LOST
-
-
-# Outbound
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        ("486 Busy Here", EndReason.BUSY),
-        ("603 Decline", EndReason.DECLINED),
-        ("404 Not Found", EndReason.UNREACHABLE),
-        ("403 Forbidden", EndReason.UNAUTHORIZED),
-        ("500 Server Error", EndReason.FAILED),
-    ],
-)
-async def test_a_dialled_call_is_refused(start_sip: Callable, status: str, reason: EndReason) -> None:
-    sip, _ = await start_sip()
-    async with RawPhone() as phone:
-        _, events, invite = await outgoing(sip, phone)
-        phone.respond(invite, status, tag="x")
-        assert await next_of(events, Ended) == Ended(reason, status)
-
-
-async def test_a_dialled_call_is_answered_with_sound(start_sip: Callable) -> None:
-    sip, _ = await start_sip()
-    async with RawPhone() as phone:
-        leg, events, invite = await outgoing(sip, phone)
-        phone.respond(invite, "180 Ringing", tag="x")
-        phone.respond(invite, "200 OK", phone.sdp(), tag="x")
-        assert (await next_of(events, Connected)).rate == 8000
-        assert leg.info.direction == "outbound"
-        assert leg.info.called == phone.user
-        for start in range(0, 4000, 160):
-            leg.write(tone(0.5)[start : start + 160])
-        await asyncio.sleep(0.4)
-        assert pitch(phone.media.heard()[-1600:], 8000) == pytest.approx(440, abs=6)
-
-
-async def test_hanging_up_while_it_rings_cancels(start_sip: Callable) -> None:
-    sip, _ = await start_sip()
-    async with RawPhone() as phone:
-        leg, events, invite = await outgoing(sip, phone)
-        phone.respond(invite, "180 Ringing", tag="x")
-        await asyncio.sleep(0.1)
-        await leg.hang_up()
-        await phone.receive(lambda m: m.start.startswith("CANCEL"))
-        assert (await next_of(events, Ended)).reason is EndReason.CANCELLED
-
-
-async def test_nobody_answers(start_sip: Callable) -> None:
-    sip, _ = await start_sip(ring_seconds=1)
-    async with RawPhone() as phone:
-        _, events, invite = await outgoing(sip, phone)
-        phone.respond(invite, "180 Ringing", tag="x")
-        assert (await next_of(events, Ended)).reason is EndReason.NO_ANSWER
-
-
-async def test_a_challenge_is_answered_with_the_password(start_sip: Callable) -> None:
-    sip, _ = await start_sip(
-        sip_user="agent", sip_password="s3cret", sip_domain="127.0.0.1", sip_auth_user="agent-auth"
-    )
-    async with RawPhone() as phone:
-        _, events, invite = await outgoing(sip, phone)
-        challenge = 'Proxy-Authenticate: Digest realm="pbx", nonce="abc", algorithm=MD5\r\n'
-        phone.respond(invite, "407 Proxy Authentication Required", extra=challenge, tag="x")
-        again = await phone.receive(lambda m: m.start.startswith("INVITE"))
-        given = dict(re.findall(r'(\w+)="?([^",]+)"?', again.header("Proxy-Authorization")))
-
-        def md5(text: str) -> str:
-            return hashlib.md5(text.encode()).hexdigest()
-
-        expected = md5(f"{md5('agent-auth:pbx:s3cret')}:abc:{md5('INVITE:' + given['uri'])}")
-        assert (given["username"], given["response"]) == ("agent-auth", expected)
-        phone.respond(again, "200 OK", phone.sdp(), tag="y")
-        await next_of(events, Connected)
-
-
-async def test_a_password_that_is_refused_twice(start_sip: Callable) -> None:
-    sip, _ = await start_sip(sip_user="agent", sip_password="wrong", sip_domain="127.0.0.1")
-    async with RawPhone() as phone:
-        _, events, invite = await outgoing(sip, phone)
-        challenge = 'Proxy-Authenticate: Digest realm="pbx", nonce="abc", algorithm=MD5\r\n'
-        phone.respond(invite, "407 Proxy Authentication Required", extra=challenge, tag="x")
-        again = await phone.receive(lambda m: m.start.startswith("INVITE"))
-        phone.respond(again, "407 Proxy Authentication Required", extra=challenge, tag="y")
-        assert (await next_of(events, Ended)).reason is EndReason.UNAUTHORIZED
-
-
-async def test_what_may_not_be_dialled_is_not(start_sip: Callable) -> None:
-    sip, _ = await start_sip(dial_allow=("+4930*",), sip_user="agent", sip_domain="127.0.0.1")
-    with pytest.raises(TargetRefused):
-        await sip.dial("+1900123456")
-    assert sip.active == 0

@@ -12,8 +12,8 @@ from agent.telephony.leg import Connected, Ended, EndReason
 from agent.telephony.sip import SipRuntime
 from loadtest.rawphone import RawPhone
 from tests.agent.telephony.agent_process import agent_process
+from tests.agent.telephony.calls import next_of, pitch, tone
 from tests.agent.telephony.peers import PASSWORD, baresip_calls, certificate, kamailio, sipp
-from tests.agent.telephony.test_sip_calls import next_of, pitch, tone
 
 pytestmark = pytest.mark.peer
 SCENARIO = Path(__file__).parent / "sipp" / "caller.xml"

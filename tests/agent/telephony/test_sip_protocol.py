@@ -10,8 +10,8 @@ from agent.telephony import metrics
 from agent.telephony.leg import Connected, Ended, EndReason
 from agent.telephony.sip import SipError, SipRuntime
 from loadtest.rawphone import RawPhone
+from tests.agent.telephony.calls import incoming, next_of, pitch, tone
 from tests.agent.telephony.support import sip_settings
-from tests.agent.telephony.test_sip_calls import incoming, next_of, pitch, tone
 
 
 async def still_answers(sip: SipRuntime, port: int) -> None:

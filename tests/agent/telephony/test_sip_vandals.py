@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.rawphone import RawPhone
 from tests.agent.telephony.agent_process import AgentProcess, agent_process
-from tests.agent.telephony.test_sip_calls import pitch, tone
+from tests.agent.telephony.calls import pitch, tone
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
 
