@@ -84,6 +84,7 @@ class Answer:
         self._tooling = tooling
         self._draft = draft
         self._new_id = new_id
+        self._calls: list[ToolCall] = []
         self._mouth: Mouth | None = None
         self._caught_up = asyncio.Event()  # all phrases so far have their sound
         self._caught_up.set()
@@ -108,11 +109,13 @@ class Answer:
         while waiting := playout.waiting:  # noqa: ASYNC110 - time is what is waited for, and a pause prolongs it
             await asyncio.sleep(waiting / playout.rate + 0.02)
 
-    def receive(self, event: MindEvent, generation_id: int) -> None:
-        """An event of one of this answer's generations."""
+    def receive(self, event: MindEvent, generation_id: int) -> bool:
+        """Take an event, if it is of one of this answer's generations."""
         for generation in self.generations:
             if generation.id == generation_id:
                 generation.events.put_nowait(event)
+                return True
+        return False
 
     async def run(self) -> None:
         """Until all sound of the answer has been pushed. Raises ServiceError when a worker cannot be had."""
@@ -128,7 +131,11 @@ class Answer:
         ):
             self._mouth = mouth
             sound = group.create_task(self._sound(mouth))
-            await self._words()
+            try:
+                await self._words()
+            except asyncio.CancelledError:
+                self._refuse_rest()
+                raise
             mouth.flush()
             await sound
         self.utterance.playout.finished = True
@@ -179,6 +186,7 @@ class Answer:
                         limit = 1 << 30
                 case ToolCallAsked(_, call):
                     calls.append(call)
+                    self._calls.append(call)
                 case Done():
                     generation.running = False
                 case GenerationLost(_, _, _, reachable):
@@ -216,6 +224,17 @@ class Answer:
                 self.hang_up = True
                 speak = not any(generation.text.strip() for generation in self.generations)
         return speak
+
+    def _refuse_rest(self) -> None:
+        """Every call that the model made gets a result, also when its answer is cut."""
+        if not self.committed:
+            return  # the question is taken back, and with it the calls
+        for generation in self.generations:
+            while not generation.events.empty():
+                if isinstance(event := generation.events.get_nowait(), ToolCallAsked):
+                    self._calls.append(event.call)
+        for call in self._calls:
+            self._tooling.refuse(call)
 
     async def _say_waiting(self, tool: str) -> None:
         phrase = self._tooling.waiting_phrase(tool)

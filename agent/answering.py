@@ -47,6 +47,10 @@ class Answering:
         """It was a noise."""
         self._draft.drop()
 
+    def note(self, text: str) -> None:
+        """Something the model should know before the caller's next words."""
+        self._draft.note(text)
+
     def _whole(self, text: str) -> str:
         return f"{self._unanswered} {text}".strip()
 

@@ -8,7 +8,7 @@ from agent import metrics, moves
 from agent.answer import Answer
 from agent.answering import MOST_TRIES, Answering
 from agent.around import Around
-from agent.clients.types import GenerationLost, MindEvent, MindLost, Prefilled, Transcript, Truncated
+from agent.clients.types import GenerationLost, MindEvent, MindLost, Prefilled, ToolCallAsked, Transcript, Truncated
 from agent.consent import agrees, refuses
 from agent.dialogue import expecting
 from agent.hearing import Hearing
@@ -37,7 +37,7 @@ class Conversation:
         self.speaker = Speaker(around.leg, self._started, self._ended)
         self.hearing = hearing(self.tell)
         self._answering = Answering(around, self.speaker, self._failed)
-        self._own = OwnWords(around, self.speaker, self.tell)
+        self._own = OwnWords(around, self.speaker, self.tell, self._answering.note)
         self._said = around.definition.greeting  # the agent's last words: what the caller answers to
         self._transcribed = 0.0  # when the last transcript came
         self._over_agent_since = 0.0  # the caller's first voiced sample of the speech under way
@@ -78,8 +78,10 @@ class Conversation:
                 self._around.record.event("worker_lost", self._around.elapsed(), worker="llm")
             if isinstance(event, MindLost | Prefilled | Truncated):
                 continue
-            if self._answering.current is not None:
-                self._answering.current.receive(event, event.generation_id)
+            answer = self._answering.current
+            taken = answer is not None and answer.receive(event, event.generation_id)
+            if isinstance(event, ToolCallAsked) and not taken:
+                self._around.tooling.refuse(event.call)  # asked just before its answer was cut
 
     def greet(self) -> None:
         """Say what comes first."""

@@ -14,6 +14,11 @@ class Draft:
         self._new_id = new_id
         self._message = 0
         self._text = ""
+        self._notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Something the model should know, put in front of the caller's next words."""
+        self._notes.append(text)
 
     def grow(self, stable: str) -> None:
         """The words so far that will not change."""
@@ -37,6 +42,10 @@ class Draft:
         more = text[len(self._text) :]
         if not more:
             return
-        self._message = self._message or self._new_id()
+        if not self._message:
+            for note in self._notes:
+                self._mind.append(self._new_id(), Role.SYSTEM, note)
+            self._notes = []
+            self._message = self._new_id()
         self._mind.append(self._message, Role.USER, more, provisional=True)
         self._text = text

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from agent import moves
 from agent.around import Around
-from agent.clients.types import Role
 from agent.playout import OWN_TEXT, Cut, Speech
 from agent.speaker import Kind, Speaker, Utterance
 from agent.telephony.leg import EndReason
@@ -22,10 +21,18 @@ _LAST_WORDS = 0.4
 class OwnWords:
     """Says fixed texts through the call's speaker, and writes down what of them was heard."""
 
-    def __init__(self, around: Around, speaker: Speaker, tell: Callable[[moves.Event], None]) -> None:
+    def __init__(
+        self,
+        around: Around,
+        speaker: Speaker,
+        tell: Callable[[moves.Event], None],
+        note: Callable[[str], None],
+    ) -> None:
+        """`tell` is for the turns, `note` for the language model."""
         self._around = around
         self._speaker = speaker
         self._tell = tell
+        self._note = note
         self._making: asyncio.Task[None] | None = None
         self._then: tuple[Utterance, EndReason] | None = None  # how the call ends, after what
 
@@ -75,7 +82,9 @@ class OwnWords:
         text = utterance.texts[OWN_TEXT]
         heard = text[: cuts[0].heard] if outcome == "interrupted" and cuts else text
         if utterance.kind is not Kind.GREETING:  # the greeting opens the history
-            self._around.mind.append(self._around.new_id(), Role.SYSTEM, f'You said to the caller: "{heard}"')
+            self._note(f'You said to the caller: "{heard}"')
+        elif heard != text:
+            self._note(f'Of the greeting the caller heard only: "{heard}"')
         self._around.turn_log.write(
             outcome if outcome == "interrupted" else utterance.kind.value, sent=text, heard=heard
         )

@@ -111,11 +111,17 @@ class Tooling:
                     return action
             content, shown = await self._carry_out(action, asker) if action else (result.content_json, "")
         except asyncio.CancelledError:
-            if asker.committed and not any(w.get_name() == call.id for w in self._writes):
-                self._give(call, _INTERRUPTED)
+            if asker.committed:
+                self.refuse(call)
             raise
         self._give(call, content, shown)
         return action
+
+    def refuse(self, call: ToolCall) -> None:
+        """Tell the model that a call was not carried out because the caller spoke. A write under way, and a call that
+        has its result, are left alone."""
+        if not any(write.get_name() == call.id for write in self._writes):
+            self._give(call, _INTERRUPTED)
 
     async def _write(self, call: ToolCall) -> ToolResult:
         result = await self._toolbox.call(call.name, call.arguments_json, self._context(call))

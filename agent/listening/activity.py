@@ -44,7 +44,7 @@ class Background:
     """
 
     _WINDOWS, _ENOUGH, _EVERY = 250, 80, 8
-    _OFTEN, _STILL, _AUDIBLE = 0.8, 0.65, -60.0
+    _OFTEN, _STILL, _AUDIBLE = 0.75, 0.4, -54.0
 
     def __init__(self) -> None:
         self._levels = np.full(self._WINDOWS, -96.0)
@@ -56,7 +56,7 @@ class Background:
     def update(self, window: Window) -> None:
         """Take the next window."""
         self._levels[self._seen % self._WINDOWS] = window.level
-        self._voices[self._seen % self._WINDOWS] = window.probability >= 0.5
+        self._voices[self._seen % self._WINDOWS] = window.probability >= 0.3
         self._seen += 1
         if self._seen >= self._ENOUGH and self._seen % self._EVERY == 0:
             known = min(self._seen, self._WINDOWS)
@@ -101,8 +101,9 @@ class Activity:
         alone = self._background.quiet_moments is None
         if not window.echo:
             self._background.update(window)
-        if alone and self._background.quiet_moments is not None:
-            self.speech_level = None  # it was that of the background
+        quiet = self._background.quiet_moments
+        if alone and quiet is not None and (self.speech_level or 0.0) < quiet + self._rules.above_voices:
+            self.speech_level = None  # it was that of the crowd
         voiced = self._voiced(window)
         self._track(window, voiced)
         self._recent.append(window)
@@ -130,7 +131,7 @@ class Activity:
         level = max(window.level, -80.0)
         if voiced:
             known = level if self.speech_level is None else self.speech_level
-            self.speech_level = known + (0.2 if level > known else 0.02) * (level - known)
+            self.speech_level = known + (0.2 if level > known else 0.005) * (level - known)
         elif not window.echo and (window.probability < 0.2 or level < self.floor):
             self.floor += 0.1 * (level - self.floor)
 
@@ -170,7 +171,8 @@ class Activity:
         while sure < len(parts) - 1 and parts[sure][2] < threshold:
             sure += 1
         first = sure
-        while sure > 0 and first - sure <= self._rules.closure:
+        closure = 0 if self.crowd else self._rules.closure  # in a crowd what comes before is somebody else
+        while sure > 0 and first - sure <= closure:
             sure -= 1
             if parts[sure][2] >= threshold:
                 first = sure

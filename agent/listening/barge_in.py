@@ -25,7 +25,7 @@ class BargeInRules:
     """Against the caller's usual level: somebody else in the room is quieter..."""
     below_caller_in_crowd: float = 7.0
     """...though a crowd not always by much."""
-    interruption: float = 0.6
+    interruption: float = 0.4
     """Score from which a beginning is an interruption."""
 
 

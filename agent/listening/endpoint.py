@@ -10,13 +10,20 @@ _SURE, _LIKELY, _DOUBTFUL, _UNLIKELY, _OPEN = 0.42, 0.6, 0.8, 1.05, 1.4
 _FINISHED, _PERHAPS, _HARDLY = 0.8, 0.4, 0.15
 
 
-def required_silence(probability: float | None, verdict: Verdict, expecting: Expecting | None = None) -> float:
+_HESITANT = 0.75
+"""At least, for a caller who has paused and gone on in this call."""
+
+
+def required_silence(
+    probability: float | None, verdict: Verdict, expecting: Expecting | None = None, hesitant: bool = False
+) -> float:
     """Seconds after the last voiced sample until the turn is over.
 
     `probability` is the turn model's, None while it has not answered (or was too busy to). Somebody who spells a number
-    or a name pauses between its parts whatever they sound like, so there the silence is longer.
+    or a name pauses between its parts whatever they sound like, so there the silence is longer. `hesitant`: this caller
+    has paused inside a sentence before, and is given more time.
     """
-    seconds = _judged(probability, verdict)
+    seconds = max(_judged(probability, verdict), _HESITANT if hesitant else 0.0)
     if expecting in ("phone", "digits", "name") and verdict is not Verdict.COMPLETE:
         return max(seconds, _UNLIKELY)
     return seconds

@@ -50,9 +50,9 @@ class Mind:
         self.messages: dict[int, str] = {}
 
     def append(self, message_id: int, role: Role, text: str, tool_call_id: str = "", provisional: bool = False) -> None:
-        assert role is Role.USER
-        assert provisional
+        assert provisional == (role is Role.USER)
         assert text
+        assert message_id == max([message_id, *self.messages]), "only the last message grows"
         self.messages[message_id] = self.messages.get(message_id, "") + text
 
     def retract(self, message_id: int) -> None:
@@ -78,6 +78,16 @@ def test_a_draft_ends_as_exactly_the_text(partials: list[str], text: str) -> Non
     assert mind.messages == {message: text}
     draft.drop()
     assert mind.messages == {message: text}, "a settled message is no draft any more"
+
+
+def test_notes_stand_before_the_callers_next_words() -> None:
+    mind = Mind()
+    draft = Draft(mind, Ids())  # type: ignore[arg-type]
+    draft.grow("well")
+    draft.note("You said: hello?")
+    draft.settle("well yes")
+    draft.settle("and no")
+    assert list(mind.messages.values()) == ["well yes", "You said: hello?", "and no"]
 
 
 def test_a_dropped_draft_leaves_nothing() -> None:

@@ -237,6 +237,31 @@ def test_an_interruption_during_a_write_leaves_one_booking_and_its_result() -> N
     assert stage.record.turns[-1].outcome == "answered"
 
 
+def twice(history: Sequence[Message]) -> Sequence[Reply]:
+    """Asks for two bookings at once."""
+    if "twice" in question(history) and not any(m.tool_calls for m in history):
+        return [ToolCall("call-1", "book", "{}"), ToolCall("call-2", "book", "{}")]
+    return [LONG]
+
+
+def test_a_tool_call_that_an_interruption_left_undone_is_answered_all_the_same() -> None:
+    booked: list[float] = []
+
+    async def scene(stage: Stage) -> None:
+        await stage.say(1.0)
+        await stage.until(lambda: stage.tools.calls)
+        await stage.say(1.2)
+        await stage.until(stage.speaking)
+        await stage.quiet()
+
+    tools = StageTools({"book": ("write", slow_booking(2.0, booked))})
+    stage = act(scene, twice, heard=["book it twice, please.", "when are you open?"], tools=tools)
+    results = {m.tool_call_id: m.text for m in stage.mind.history if m.role is Role.TOOL}
+    assert len(booked) == 1
+    assert results["call-1"] == '{"booked": true}'
+    assert "interrupted" in results["call-2"]
+
+
 def test_a_slow_tool_is_bridged_by_a_waiting_phrase_that_is_not_the_answer() -> None:
     async def scene(stage: Stage) -> None:
         stopped = await stage.say(1.0)
