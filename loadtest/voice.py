@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,16 @@ from hibari import Hibari
 from agent.audio import Samples
 from loadtest.performance import RATE, Clip
 from loadtest.scenario import PAUSE, Noise, Voice
+from tts_worker.engine import Utterance
+from tts_worker.hibari import HibariEngine
 
 SPEECH_DBFS = -23.0
 """Active speech level of a clip: what a phone delivers when held well."""
 VOICED_BELOW_PEAK_DB = 35.0
 """A 10 ms step within this of the loudest step belongs to the speech; breath and decay below do not."""
 _STEP = RATE // 100
+_MARGIN = RATE // 50
+"""Left around a clip."""
 _BABBLE = (
     "The train was late again this morning, and nobody told us why.",
     "Could you pass me that folder, please, the blue one on the left?",
@@ -58,10 +63,11 @@ class Studio:
         """A line, trimmed to its speech with 20 ms around it; `[0.6]` in the text becomes a pause."""
         words = PAUSE.sub(" ", text).strip()
         samples = _trimmed(_levelled(self._speak(words, voice)))
-        for fraction, seconds in reversed(self._pauses(text)):
-            cut = _quietest(samples, fraction)
-            gap = np.zeros(int(seconds * RATE), dtype=np.int16)
-            samples = np.concatenate([samples[:cut], gap, samples[cut:]])
+        pauses = self._pauses(text, voice.speed / voice.pitch)
+        cuts = [_quietest(samples, fraction) for fraction, _ in pauses]
+        gaps = [np.zeros(int(seconds * RATE), dtype=np.int16) for _, seconds in pauses]
+        pieces = np.split(samples, cuts)
+        samples = np.concatenate([pieces[0], *(part for pair in zip(gaps, pieces[1:], strict=True) for part in pair)])
         speech = voiced_range(samples)
         return Clip(words, samples, speech.first, speech.last)
 
@@ -79,16 +85,14 @@ class Studio:
         shifted: Sound = soxr.resample(spoken, self._engine.sample_rate * voice.pitch, RATE)
         return shifted
 
-    def _pauses(self, text: str) -> list[tuple[float, float]]:
-        """Where in the sentence, 0 to 1 by its phonemes, and how long."""
-        whole = max(1, self._phonemes(PAUSE.sub(" ", text)))
-        return [
-            (self._phonemes(PAUSE.sub(" ", text[: mark.start()])) / whole, float(mark[1]))
-            for mark in PAUSE.finditer(text)
-        ]
-
-    def _phonemes(self, text: str) -> int:
-        return sum(len(phonemes) for phonemes in self._engine.phonemize(text)) if text.strip() else 0
+    def _pauses(self, text: str, speed: float) -> list[tuple[float, float]]:
+        """Where in the sound, 0 to 1, and how long."""
+        marked = list(PAUSE.finditer(text))
+        if not marked:
+            return []
+        before = [len(PAUSE.sub(" ", text[: mark.start()]).strip()) for mark in marked]
+        places = _Clock.of_this_process().fractions(PAUSE.sub(" ", text).strip(), before, speed)
+        return [(place, float(mark[1])) for place, mark in zip(places, marked, strict=True)]
 
     def _babble(self, samples: int) -> Sound:
         talkers: list[Sound] = []
@@ -97,6 +101,32 @@ class Studio:
             talkers.append(np.roll(np.resize(one, samples), n * samples // len(_BABBLE)))
         mixed: Sound = np.sum(talkers, axis=0, dtype=np.float32)
         return mixed
+
+
+class _Clock:
+    """When the packaged voice says which letter: the speech worker's engine knows, the package alone does not."""
+
+    def __init__(self) -> None:
+        self._engine = HibariEngine()
+        self._engine.load()
+
+    @classmethod
+    @cache
+    def of_this_process(cls) -> "_Clock":
+        """Loaded when a pause is first asked for."""
+        return cls()
+
+    def fractions(self, text: str, code_points: Sequence[int], speed: float) -> list[float]:
+        """How much of the sound, 0 to 1, has passed at each of the code points of `text`."""
+        speech = self._engine.begin(Utterance(text, self._engine.voices[0].name, seed=0, speed=speed))
+        letters, samples, length, last = [0], [0], 0, False
+        while not last:
+            (piece,) = self._engine.step([speech])
+            letters += [mark.code_point for mark in piece.marks]
+            samples += [length + mark.sample for mark in piece.marks]
+            spoken = length + max(mark.sample for mark in piece.marks)
+            length, last = length + len(piece.samples), piece.last
+        return [float(np.interp(at, letters, samples)) / spoken for at in code_points]
 
 
 def _levelled(sound: Sound) -> Samples:
@@ -110,13 +140,12 @@ def _pcm(sound: npt.NDArray[Any]) -> Samples:
 
 def _trimmed(samples: Samples) -> Samples:
     speech = voiced_range(samples)
-    margin = RATE // 50
-    return samples[max(0, speech.first - margin) : speech.last + margin]
+    return samples[max(0, speech.first - _MARGIN) : speech.last + _MARGIN]
 
 
 def _quietest(samples: Samples, fraction: float) -> int:
-    """The quietest 10 ms within 120 ms of `fraction` of the clip: where two words meet."""
-    centre, reach = int(fraction * len(samples)), int(0.12 * RATE)
+    """The quietest 10 ms within 50 ms of `fraction` of the speech: where two words meet."""
+    centre, reach = _MARGIN + int(fraction * (len(samples) - 2 * _MARGIN)), RATE // 20
     starts: Sequence[int] = range(max(0, centre - reach), min(len(samples) - _STEP, centre + reach), _STEP // 2)
     return min(
         starts,
