@@ -24,7 +24,7 @@ from loadtest.voice import Studio
 
 AGENT = (
     "Good morning, this is the practice of Doctor Miller, how can I help you today?",
-    "We are open from Monday to Friday, from eight in the morning until six in the evening, and on Saturday until noon.",
+    "We are open from Monday to Friday, from eight in the morning until six in the evening.",
     "I have an appointment on Tuesday at half past nine, or on Wednesday at four in the afternoon.",
     "A check-up costs eighty euros and takes half an hour. Please bring your insurance card with you.",
     "You find us in Mill Lane twelve, on the second floor; the bus stop is right in front of the house.",
@@ -159,7 +159,7 @@ def measure(minutes: float = 10.0) -> BargeInReport:
 def table(report: BargeInReport) -> str:
     """For people."""
     lines = [
-        f"false pauses: {report.false_pauses} in {report.minutes:g} min of babble with {report.backchannels} backchannels",
+        f"false pauses: {report.false_pauses} in {report.minutes:g} min of babble, {report.backchannels} backchannels",
         f"events from echo alone: {report.echo_events} in {report.echo_minutes:.1f} min",
         f"{'interruption over':22}{'n':>5}{'p50 ms':>9}{'p95 ms':>9}{'max ms':>9}{'> 310 ms':>10}",
     ]

@@ -29,7 +29,8 @@ from agent.listening.lexical import Expecting, Verdict, verdict
 from agent.listening.pool import ListeningPool
 from agent.listening.turn_model import TurnModel
 from loadtest.performance import RATE
-from loadtest.scenario import Voice
+from loadtest.scenario import Say, Voice
+from loadtest.scenarios import load
 from loadtest.voice import Studio, voiced_range
 from stt_worker.build import engine
 from stt_worker.config import SttSettings
@@ -109,6 +110,16 @@ def spoken_turns(studio: Studio, chosen: str) -> Iterator[Turn]:
             clip = studio.clip(_with_pause(item["say"], kept, rng.uniform(SHORTEST, LONGEST)), voice)
             place = "could end there" if marks and marks[kept] == "/" else "in a phrase"
             yield _turn(f"packaged voice, {place}", clip.text, clip.samples, item.get("expecting"))
+
+
+def scenario_turns(studio: Studio) -> Iterator[Turn]:
+    """The lines of the scenario `hesitating`, all their pauses in place, by three voices."""
+    for step in load("hesitating").steps:
+        if not isinstance(step, Say):
+            continue
+        for voice in VOICES:
+            clip = studio.clip(step.say.replace("{wanted}", "Tuesday"), voice)
+            yield _turn("scenario hesitating", clip.text, clip.samples, None)
 
 
 def _with_pause(sentence: str, kept: int, seconds: float) -> str:
@@ -211,7 +222,8 @@ async def measure(chosen: str) -> list[TurnsReport]:
     reports: dict[tuple[str, str], TurnsReport] = {}
     async with TurnModel() as turn_model:
         listener = Listener(turn_model)
-        turns = [*spoken_turns(Studio(), chosen), *human_turns()]
+        studio = Studio()
+        turns = [*scenario_turns(studio), *spoken_turns(studio, chosen), *human_turns()]
         for turn in turns:
             pauses = await listener.pauses(turn)
             for rule in RULES:

@@ -1,9 +1,9 @@
-"""Train the network of `agent/listening/onset.py` on the packaged voice, and report what it can tell on held-out phrases.
+"""Train the network of `agent/listening/onset.py` on the packaged voice, and report what it tells on held-out phrases.
 
     python -m scripts.train_backchannel [--write]
 
-Phrases of the held-out sets are not in the training set (backchannels: neither are these speeds and pitches). One voice,
-changed in speed, pitch, level and noise, is all there is: the figures are of this voice.
+Phrases of the new sets are not in the training set; the speeds and pitches of no held-out set are. One voice, changed
+in speed, pitch, level and noise, is all there is: the figures are of this voice.
 """
 
 import argparse
@@ -25,6 +25,7 @@ HIDDEN = 40
 BACKCHANNELS = (
     "Mhm.", "Mm-hm.", "Mm-hmm.", "Mm.", "Uh-huh.", "Yeah.", "Yeah, yeah.", "Okay.", "Right.", "Sure.", "I see.",
     "Ah, okay.", "Yep.", "Yes.", "Alright.", "Great.",
+    "Uh-huh, uh-huh.", "Okay, okay.", "Okay, good.", "Oh, okay.", "Right, right.", "Mm-hm, mm-hm.",
 )  # fmt: skip
 NEW_BACKCHANNELS = ("Yeah, okay.", "Mm, right.", "Uh-huh, yeah.", "Good.", "Oh.", "Got it.")
 INTERRUPTIONS = (
@@ -45,16 +46,16 @@ INTERRUPTIONS = (
     "She cannot come then.", "He is only five.", "Put me through to somebody.", "Give me a person, please.",
     "And what about Wednesday?", "Or the week after?", "Speak slower, please.", "Ten would be better.",
     "I already told you that.", "I have to leave at five.", "I can't hear you.", "I want to speak to somebody else.",
-    "Can I come later?", "Can you say that again?", "Could we skip that?", "Stop it.", "Stop, stop.", "Still too early.",
+    "Can I come later?", "Can you say that again?", "Could we skip that?", "Stop it.", "Stop, stop.",
     "Excuse me, miss.", "Except on Fridays.", "Actually, no.", "Actually, that is fine.", "After five would be better.",
     "My phone number is different.", "My husband will come instead.", "My tooth hurts.", "More slowly, please.",
     "So what do I do now?", "Sorry, sorry.", "Sorry, I missed that.", "Saturday is impossible.", "Some other time.",
     "Let's try another day.", "Later, please.", "Last time it was cheaper.", "Leave it.", "Not yet.", "Never.",
-    "No way.", "No thanks, I am fine.", "Now I remember.", "Wait wait wait.", "We had that already.", "What about Monday?",
+    "No way.", "No thanks, I am fine.", "Now I remember.", "Wait wait.", "We had that already.", "How about Monday?",
     "Which one?", "Will you call me?", "Hold the line.", "How about three?", "Hey, hello.", "Help me out here.",
     "Please repeat.", "Perhaps on Monday.", "Put that down.", "Please wait.", "Don't book that yet.", "Doctor who?",
     "Tomorrow is better.", "The address again, please.", "Then I'll come at ten.", "There's no need.", "Ten past nine?",
-    "In the evening?", "It costs how much?", "If possible earlier.", "Ask the doctor.", "At what time?", "Are you sure?",
+    "In the evening?", "It costs how much?", "If possible earlier.", "Ask the doctor.", "At what time?", 
     "Be quiet for a second.", "Both of us.", "Five is too late.", "For how long?", "From where?", "You said Tuesday.",
     "Your line is bad.", "Very good, thank you, goodbye.", "Another question.", "Anyway, I must go.", "Move it to May.",
 )  # fmt: skip
@@ -112,15 +113,15 @@ class Recordings:
     def _on_the_line(self, clip: Samples, first: int, rng: np.random.Generator) -> Samples:
         """The beginning as an ear cuts it: its start a little off, other level, noise behind, G.711."""
         length = round(SECONDS * RATE)
-        late = rng.uniform(0, 0.1) if rng.random() < 0.25 else rng.normal(0, 0.008)
+        late = rng.uniform(0, 0.1) if rng.random() < 0.4 else rng.normal(0, 0.008)
         start = first + int(late * RATE)
         padded = np.concatenate([np.zeros(RATE, np.float64), clip, np.zeros(RATE, np.float64)])
         sound = padded[RATE + start :][:length]
         kind = rng.integers(4)
-        if kind < 2:
-            noise = self._noises[kind]
+        if kind < 3:
+            noise = self._noises[min(kind, 1)]
             at = int(rng.integers(len(noise) - length))
-            sound = sound + noise[at : at + length] * 10 ** (-rng.uniform(0, 15) / 20)
+            sound = sound + noise[at : at + length] * 10 ** (-rng.uniform(-2, 15) / 20)
         return _mu_law(sound * 10 ** (rng.uniform(-18, 3) / 20))
 
 
@@ -183,7 +184,10 @@ def _report(onset: Onset, recordings: Recordings) -> None:
         print(f"{name:44}{len(features):8}   " + "".join(f"{np.mean(passed >= t):7.2f}" for t in thresholds))
     for name, phrases in (("backchannels", BACKCHANNELS), ("new interruptions", NEW_INTERRUPTIONS)):
         by_phrase = scores(onset, sets[name]).reshape(len(phrases), -1)
-        wrong = {p: float(np.mean((row >= 0.5) != (name != "backchannels"))) for p, row in zip(phrases, by_phrase)}
+        wrong = {
+            p: float(np.mean((row >= 0.5) != (name != "backchannels")))
+            for p, row in zip(phrases, by_phrase, strict=True)
+        }
         worst = sorted(wrong.items(), key=lambda item: -item[1])[:6]
         print(f"worst {name}: " + ", ".join(f"{phrase} {share:.0%}" for phrase, share in worst))
 

@@ -121,7 +121,7 @@ def _by_shape(said: str, words: list[str]) -> Verdict:
     given = lexicon.NAME_GIVEN.search(said)
     if given and "name" in words and len(given["name"].split()) < 2:
         return Verdict.UNSURE
-    if words[-1] in lexicon.DAYS and len(words) <= 3:
+    if words[-1] in lexicon.DAYS:
         return Verdict.UNSURE  # often followed by the hour
     if words[0] in lexicon.ARTICLES and not lexicon.QUESTION.search(said) and len(words) <= 4:
         return Verdict.UNSURE  # a subject without its verb, or an answer: "the quick brown fox"

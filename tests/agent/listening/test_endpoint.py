@@ -35,3 +35,10 @@ def test_an_open_end_outlasts_every_usual_pause(probability: float | None) -> No
 @pytest.mark.parametrize("expecting", ["phone", "digits", "name"])
 def test_what_is_dictated_may_pause(expecting: str) -> None:
     assert required_silence(0.99, Verdict.UNSURE, expecting) > LONGEST_PAUSE + START_HEARD_LATE  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("probability", [None, *PROBABILITIES])
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_hesitant_caller_is_given_more_time_and_never_less(probability: float | None, verdict: Verdict) -> None:
+    usual, patient = (required_silence(probability, verdict, hesitant=hesitant) for hesitant in (False, True))
+    assert patient == max(usual, 0.75)
