@@ -28,6 +28,8 @@ SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("qq")
 _MAX_DATAGRAM = 65_535
 _PORT_TRIES = 200
+_LINGER = 2.0
+"""Seconds after BYE in which sound under way still passes."""
 
 
 @dataclass
@@ -187,8 +189,8 @@ class Relay:
     async def __aexit__(self, *_: object) -> None:
         self._caller_side.close()
         self._agent_side.close()
-        for media in self._media.values():
-            media.close()
+        for call in list(self._media):
+            self._forget(call)
 
     @property
     def address(self) -> Address:
@@ -211,6 +213,8 @@ class Relay:
     def _through(self, call: str, message: bytes, direction: Direction, contact: Address) -> bytes:
         """The message as its receiver shall see it: everything it can answer to is the relay."""
         back = _opposite(direction)
+        if message.startswith(b"BYE "):
+            asyncio.get_running_loop().call_later(_LINGER, self._forget, call)
         port = None
         if wanted := media_address(message):
             media = self._media.get(call)
@@ -219,6 +223,11 @@ class Relay:
             media.target(back, wanted)
             port = media.port_for(back)
         return redirected(message, contact, port)
+
+    def _forget(self, call: str) -> None:
+        """A repeated BYE finds nothing more to close; its signalling still passes."""
+        if media := self._media.pop(call, None):
+            media.close()
 
 
 async def _serve(agent: Address, capture: Path, impairment: Impairment) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Console
@@ -51,19 +52,27 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := [name for name in given.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    console, missed = Console(), False
-    for name in given.names or BENCHMARKS:
+    try:
+        return bench(Console(), given.names or list(BENCHMARKS), given.quick)
+    except KeyboardInterrupt:
+        return 130
+
+
+def bench(console: Console, names: Sequence[str], quick: bool) -> int:
+    """Run, show and write each; the exit code of `main`."""
+    missed = False
+    for name in names:
         benchmark = BENCHMARKS[name]
         console.rule(benchmark.title)
         try:
-            result = measure(console, benchmark, given.quick)
+            result = measure(console, benchmark, quick)
         except (StartFailed, CallFailed) as error:
             console.print(f"[red]{name} could not be measured:[/] {error}", highlight=False)
             missed = True
             continue
         console.print(Markdown(figures_table(result.figures)))
         missed = missed or any(figure.passed is False for figure in result.figures)
-        target = ROOT / "var" / "bench" if given.quick else MEASUREMENTS
+        target = ROOT / "var" / "bench" if quick else MEASUREMENTS
         day = datetime.now().astimezone().date()
         page = write(target, benchmark, result, day, shlex.join(["python", "-m", "scripts.bench", *sys.argv[1:]]))
         console.print(f"written to {os.path.relpath(page)}")

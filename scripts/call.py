@@ -120,6 +120,9 @@ def main() -> int:
     except (StartFailed, CallFailed) as error:
         console.print(f"[red]no call[/]  {error}", highlight=False)
         return 1
+    except KeyboardInterrupt:
+        console.print("stopped")
+        return 130
     for line in wrong:
         console.print(f"[red]wrong[/]  {line}", highlight=False)
     verdict = "[red]The call did not go as expected[/]" if wrong else "[green]The call went as expected[/]"

@@ -68,12 +68,13 @@ class LiveCall:
             try:
                 listed = (await stack.get("/calls?limit=1"))["calls"]
                 if listed:
-                    self._agent_lines(await stack.get(f"/calls/{listed[0]['id']}"))
+                    self.agent_lines(await stack.get(f"/calls/{listed[0]['id']}"))
             except (aiohttp.ClientError, TimeoutError):
                 self._live.update(Spinner("dots", "the agent's HTTP interface does not answer"))
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _agent_lines(self, record: Mapping[str, Any]) -> None:
+    def agent_lines(self, record: Mapping[str, Any]) -> None:
+        """Print the turns of the record that are new."""
         for turn in record["turns"]:
             text = turn["agent_heard"]
             if text and turn["index"] not in self._shown:
