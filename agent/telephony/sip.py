@@ -71,11 +71,13 @@ class SipRuntime:
         await self._exits.aclose()
 
     async def incoming(self) -> AsyncIterator[SipLeg]:
-        """Calls from allowed networks, unanswered. Raises SipError if the stack dies: the process must be restarted."""
+        """Calls from allowed networks, unanswered. Raises SipError when the process must be started again: the stack
+        has died, or broken INVITEs have filled it and the last call has ended."""
         while (leg := await self._arrived.get()) is not None:
             if not leg.ended:
                 yield leg
-        raise SipError("the SIP stack has stopped; start the process again")
+        why = "has stopped" if self.healthy else "is full of broken INVITEs"
+        raise SipError(f"the SIP stack {why}; start the process again")
 
     async def dial(self, target: str) -> SipLeg:
         """Call a number or SIP address; the leg's events tell what becomes of it. Raises TargetRefused, SipError."""
@@ -125,7 +127,8 @@ class SipRuntime:
 
     @property
     def healthy(self) -> bool:
-        """False once broken INVITEs have used up too much of the stack: drain, and replace the process."""
+        """False once broken INVITEs have used up too much of the stack: no more calls are taken, and when the last one
+        has ended `incoming` raises."""
         return self._stuck.count < STUCK_LIMIT
 
     def _transport_of(self, address: str) -> str:
@@ -210,6 +213,9 @@ class SipRuntime:
             if stuck := self._stuck.check(loop.time()):
                 metrics.stuck.inc(stuck)
                 log.warning("broken INVITEs got stuck in the SIP stack", extra={"calls": self._stuck.count})
+            if not self.healthy and not self._legs:
+                self._arrived.put_nowait(None)
+                return
 
     def _on_event(self, event: StackEvent) -> None:
         if event.event in (Event.REGISTER_OK, Event.REGISTER_FAIL) and self._trunk and event.ua == self._trunk.handle:
@@ -235,7 +241,7 @@ class SipRuntime:
         headers = call.headers
         caller = user_of(headers.get("P-Asserted-Identity") or call.peer or "")
         called = user_of(headers.get("P-Called-Party-ID") or headers.get("To", ""))
-        full = len(self._legs) >= self._settings.sip_max_calls
+        full = len(self._legs) >= self._settings.sip_max_calls or not self.healthy
         leg = self._adopt(call, CallInfo(_call_id(), "inbound", caller, called, "sip", headers))
         if full:
             metrics.refused.labels("full").inc()

@@ -6,9 +6,11 @@ import random
 import numpy as np
 import pytest
 
+from agent.telephony.stuck import LIMIT, PATIENCE
 from loadtest.rawphone import RawPhone
 from tests.agent.telephony.agent_process import AgentProcess, agent_process
 from tests.agent.telephony.calls import pitch, tone
+from tests.agent.telephony.support import free_ports
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
 
@@ -61,16 +63,39 @@ async def test_a_bad_via_harms_nobody() -> None:
         await echoes(phone, agent.port)
 
 
+async def get_stuck(phone: RawPhone, invites: int) -> None:
+    """Send INVITEs without Contact, which the stack never lets go of."""
+    for _ in range(invites):
+        head, _, rest = phone.request(phone.dialog(), "INVITE", phone.sdp()).partition("Contact: ")
+        phone.send(head + rest.partition("\r\n")[2])
+        assert (await phone.response()).status == 500
+
+
 async def test_invites_that_get_stuck_in_the_stack_take_no_call_away() -> None:
     async with agent_process(sip_max_calls=3) as agent, RawPhone(agent.port) as phone:
-        for _ in range(10):
-            dialog = phone.dialog()
-            text = phone.request(dialog, "INVITE", phone.sdp())
-            head, _, rest = text.partition("Contact: ")
-            phone.send(head + rest.partition("\r\n")[2])
-            assert (await phone.response()).status == 500
+        await get_stuck(phone, 10)
         await echoes(phone, agent.port)
         assert await agent.stop() == 0
+
+
+async def test_a_stack_full_of_stuck_invites_ends_its_calls_in_peace_and_then_the_process() -> None:
+    first = free_ports(2) + 2000
+    async with (
+        agent_process(rtp_ports=f"{first}-{first + 500}") as agent,
+        RawPhone(agent.port) as phone,
+        RawPhone(agent.port) as vandal,
+    ):
+        dialog = await phone.call()
+        phone.media.talk(dialog)
+        await get_stuck(vandal, LIMIT)
+        await asyncio.sleep(PATIENCE + 1.5)
+        late = vandal.dialog()
+        vandal.send(vandal.request(late, "INVITE", vandal.sdp()))
+        answer = await vandal.receive(lambda m: m.status >= 200 and m.header("Call-ID") == late.call_id)
+        assert answer.status == 486
+        assert (await phone.bye(dialog)).status == 200
+        await asyncio.wait_for(agent.process.wait(), 5)
+        assert agent.process.returncode == 1
 
 
 def mutate(text: bytes, chance: random.Random) -> bytes:
