@@ -1,9 +1,16 @@
-"""The model files that the pipecat-ai wheel carries. They are found without importing pipecat, which takes seconds."""
+"""The model files: two that the pipecat-ai wheel carries, found without importing pipecat, which takes seconds, and one
+of this package."""
 
+import json
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnxruntime
+
+from agent.listening.onset import Onset
 
 SILERO = "audio/vad/data/silero_vad.onnx"
 """Voice activity, Silero 5, MIT."""
@@ -35,3 +42,10 @@ def open_session(name: str) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(model_path(name)), options, providers=["CPUExecutionProvider"])
+
+
+def load_onset() -> Onset:
+    """The weights that `scripts/train_backchannel.py` wrote."""
+    values: dict[str, Any] = json.loads(resources.files("agent.listening").joinpath("onset.json").read_text("utf-8"))
+    arrays = {name: np.array(value) for name, value in values.items() if isinstance(value, list)}
+    return Onset(output_bias=float(values["output_bias"]), **arrays)

@@ -4,11 +4,8 @@ A quarter of a second of sound, as 12 bands in steps of 20 ms relative to its ow
 with one hidden layer. `scripts/train_backchannel.py` made the weights and reports what it can and cannot tell.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +37,6 @@ class Onset:
         inputs = (onset_features(samples, rate) - self.mean) / self.scale
         hidden = np.tanh(inputs @ self.hidden + self.hidden_bias)
         return float(1 / (1 + np.exp(-(hidden @ self.output + self.output_bias))))
-
-
-def load_onset() -> Onset:
-    """The weights that come with the package."""
-    values: dict[str, Any] = json.loads(resources.files("agent.listening").joinpath("onset.json").read_text("utf-8"))
-    arrays = {name: np.array(value) for name, value in values.items() if isinstance(value, list)}
-    return Onset(output_bias=float(values["output_bias"]), **arrays)
 
 
 def onset_features(samples: Samples, rate: int) -> Floats:

@@ -8,7 +8,8 @@ import pytest
 
 from agent.listening.barge_in import Overtalk
 from agent.listening.events import Window
-from agent.listening.onset import RATE, SECONDS, load_onset, onset_features
+from agent.listening.models import load_onset
+from agent.listening.onset import RATE, SECONDS, onset_features
 
 FLOOR, USUAL = -60.0, -22.0
 STEP = 256
