@@ -27,6 +27,7 @@ from loadtest.g711 import decode
 from loadtest.rawmedia import encode_mulaw
 from loadtest.rawphone import Dialog, RawPhone
 from loadtest.report import percentile
+from loadtest.talker import FRAME, Talker
 
 
 def _decoded_levels() -> Samples:
@@ -36,7 +37,6 @@ def _decoded_levels() -> Samples:
 
 
 LOCAL = "127.0.0.1"
-FRAME = 160
 LOUD = 2000
 LEVELS = [int(level) for level in _decoded_levels()[::2]]
 """Samples that G.711 carries unchanged: every second positive one."""
@@ -68,27 +68,6 @@ async def connected(jitter_ms: str = "40-100") -> AsyncIterator[tuple[Leg, RawPh
                 break
         yield leg, phone, dialog, acknowledged
         await phone.bye(dialog)
-
-
-class Talker:
-    """Says bursts of loud sound, and remembers when it was asked for the first frame of each."""
-
-    def __init__(self, leg: Leg) -> None:
-        self.leg = leg
-        self.frames = 0
-        self.handed: list[float] = []
-
-    def on_frames(self, frames: Samples, first: int, now: float) -> None:
-        """Not interested."""
-
-    def next_frame(self, now: float) -> Samples | None:
-        """A burst of 0.4 s while `frames` lasts."""
-        if not self.frames:
-            return None
-        if self.frames == 20:
-            self.handed.append(asyncio.get_running_loop().time())
-        self.frames -= 1
-        return np.full(FRAME, 8000, dtype=np.int16)
 
 
 async def measure_out(bursts: int) -> tuple[list[float], float, int]:
@@ -185,11 +164,24 @@ def cpu_seconds(pid: int) -> tuple[float, float]:
     return used(f"/proc/{pid}/stat"), used(f"/proc/{pid}/task/{pid}/stat")
 
 
-async def measure_cost(calls: int, seconds: float) -> tuple[float, float]:
-    """Share of a core per call of an agent that talks and listens through the pump: all threads, and the loop's."""
+@dataclass(frozen=True)
+class Cost:
+    """What calls cost an agent that talks and listens through the pump, on a core of its own."""
+
+    calls: int
+    core: float
+    """Share of a core per call, all threads."""
+    loop: float
+    """Of it the event loop's thread."""
+    gaps: float
+    """Share of packets that were silent although the agent talked."""
+
+
+async def measure_cost(calls: int, seconds: float) -> Cost:
+    """Let raw phones call an agent process and count."""
     chosen = settings()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "loadtest.bench_telephony", "--serve", chosen.model_dump_json(),
+        sys.executable, "-m", "loadtest.talker", chosen.model_dump_json(),
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
@@ -202,35 +194,18 @@ async def measure_cost(calls: int, seconds: float) -> tuple[float, float]:
             await asyncio.sleep(0.013)
         await asyncio.sleep(1)
         before = cpu_seconds(process.pid)
+        for phone in phones:
+            phone.media.arrived.clear()
         await asyncio.sleep(seconds)
         after = cpu_seconds(process.pid)
+        loud = [is_loud(data) for phone in phones for _, data in phone.media.arrived if len(data) == 172]
     finally:
         for phone in phones:
             await phone.__aexit__()
         process.terminate()
         await process.communicate()
-    return (after[0] - before[0]) / seconds / calls, (after[1] - before[1]) / seconds / calls
-
-
-async def serve(chosen: SipSettings) -> None:
-    """Take every call and talk without end, until killed."""
-    pump = Pump()
-
-    async def take(leg: Leg) -> None:
-        talker = Talker(leg)
-        talker.frames = 1 << 30
-        async for event in leg.events():
-            if isinstance(event, Connected):
-                pump.add(talker)
-        pump.remove(talker)
-
-    async with SipRuntime(chosen) as sip, asyncio.TaskGroup() as tasks:
-        tasks.create_task(pump.run())
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        async for leg in sip.incoming():
-            tasks.create_task(take(leg))
-            await leg.answer()
+    core, loop = ((end - start) / seconds / calls for start, end in zip(before, after, strict=True))
+    return Cost(calls, core, loop, loud.count(False) / max(1, len(loud)))
 
 
 async def report_delay() -> str:
@@ -268,22 +243,21 @@ def main() -> None:
     parser.add_argument("what", nargs="*", choices=["delay", "loss", "cost", []], help="default: all")
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.serve:
-        asyncio.run(serve(SipSettings.model_validate_json(given.serve)))
-        return
     parts: dict[str, Callable[[], str]] = {
         "delay": lambda: asyncio.run(report_delay()),
         "loss": lambda: asyncio.run(report_loss()),
-        "cost": lambda: _cost_text(*asyncio.run(measure_cost(given.calls, given.seconds)), given.calls),
+        "cost": lambda: _cost_text(asyncio.run(measure_cost(given.calls, given.seconds))),
     }
     for name in given.what or parts:
         sys.stdout.write(parts[name]())
 
 
-def _cost_text(whole: float, loop: float, calls: int) -> str:
-    return f"{calls} calls: {whole:.2%} of a core per call, of it {loop:.2%} in the event loop's thread\n"
+def _cost_text(cost: Cost) -> str:
+    return (
+        f"{cost.calls} calls: {cost.core:.2%} of a core per call, of it {cost.loop:.2%} in the event loop's thread; "
+        f"{cost.gaps:.2%} of the packets silent inside speech\n"
+    )
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ from agent.telephony.leg import Leg
 
 log = logging.getLogger(__name__)
 
-DEPTH_FRAMES = 2
+DEPTH_FRAMES = 3
 """Frames a leg holds after a tick while there is something to say. The line takes one every 20 ms by its own clock:
-with two, a tick may be 20 ms late without a gap. It adds no delay: the first frame leaves at the line's next tick."""
+with three, a tick may be 40 ms late without a gap. It adds no delay, since the first frame leaves at the line's next
+tick, and an interruption throws the others away. Two left 0.3 % gaps with 40 calls on a busy core."""
 CATCH_UP_SECONDS = 0.1
 """A tick that is later than this is not made up for by quick ones; the ticks in between are skipped and counted."""
 
