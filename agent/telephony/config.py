@@ -91,7 +91,7 @@ class SipSettings(Settings):
         parse_networks(value)
         return value
 
-    @field_validator("sip_public_address")
+    @field_validator("sip_address", "sip_public_address")
     @classmethod
     def _valid_address(cls, value: str) -> str:
         if value:
@@ -147,7 +147,7 @@ def _subset(value: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
 def stack_config(settings: SipSettings, trace: bool) -> Config:
     """The stack's own configuration. `trace` reports every SIP message with its source address."""
     lines = [
-        f"sip_listen {settings.sip_address or '0.0.0.0'}:{settings.sip_port}",
+        f"sip_listen {_host(settings) or '0.0.0.0'}:{settings.sip_port}",
         f"sip_transports {','.join(settings.sip_transports)}",
         f"sip_verify_server {'yes' if settings.sip_ca_file else 'no'}",
         f"rtp_ports {settings.rtp_ports}",
@@ -184,7 +184,7 @@ def listener_accounts(settings: SipSettings, stun_port: int) -> list[Account]:
 def _listener(settings: SipSettings, transport: Transport, stun_port: int) -> Account:
     return Account(
         user=LISTENER_USER,
-        domain=settings.sip_address or "0.0.0.0",
+        domain=_host(settings) or "0.0.0.0",
         password="",
         reg_interval=0,
         transport=transport,
@@ -214,6 +214,11 @@ def trunk_account(settings: SipSettings, stun_port: int) -> Account | None:
     )
 
 
+def _host(settings: SipSettings) -> str:
+    """Our address as addresses with a port are written."""
+    return f"[{settings.sip_address}]" if ":" in settings.sip_address else settings.sip_address
+
+
 def _codecs(settings: SipSettings) -> tuple[str, ...]:
     return tuple(CODECS[name] for name in settings.sip_codecs)
 
@@ -227,6 +232,6 @@ def _common_parameters(settings: SipSettings, stun_port: int) -> tuple[str, ...]
     if encryption := ENCRYPTION[settings.sip_srtp]:
         parameters.append(f"mediaenc={encryption}")
     if settings.sip_public_address:
-        host = settings.sip_address or "127.0.0.1"
+        host = _host(settings) or "127.0.0.1"
         parameters += ["medianat=stun", f"stunserver=stun:{host}:{stun_port}"]
     return tuple(parameters)

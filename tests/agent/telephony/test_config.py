@@ -18,6 +18,7 @@ PREFIX = "TRUNKLINE_AGENT_"
         ("SIP_TRANSPORTS", "udp,tls", "SIP_CERTIFICATE"),
         ("SIP_TRUNKS", "10.0.0.0/99", "no network"),
         ("SIP_PUBLIC_ADDRESS", "example.com", "does not appear to be an IPv4 or IPv6 address"),
+        ("SIP_ADDRESS", "localhost", "does not appear to be an IPv4 or IPv6 address"),
         ("SIP_CERTIFICATE", "/nowhere.pem", "no such file"),
         ("SIP_REGISTRAR", "pbx.local", "SIP_USER"),
         ("RTP_PORTS", "30000-20000", "smaller"),
@@ -53,6 +54,16 @@ def test_the_stack_is_told(tmp_path: Path) -> None:
     assert {"sip_listen 127.0.0.1:5070", "sip_transports udp,tls", "call_max_calls 207", "rtp_timeout 11"} <= set(lines)
     assert f"sip_certificate {certificate}" in lines
     assert "net_interface 127.0.0.1" in lines
+
+
+def test_ipv6_addresses_are_written_in_brackets() -> None:
+    settings = SipSettings(sip_address="::1", sip_port=5070, sip_public_address="2001:db8::1")
+    config = stack_config(settings, trace=False).render()
+    assert "sip_listen [::1]:5070" in config
+    assert "net_interface ::1" in config
+    line = listener_accounts(settings, 3478)[0].aor()
+    assert line.startswith("<sip:trunkline@[::1];")
+    assert "stunserver=stun:[::1]:3478" in line
 
 
 @pytest.mark.parametrize(
