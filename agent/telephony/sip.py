@@ -100,6 +100,7 @@ class SipRuntime:
         leg = self._adopt(call, info)
         for event in early:
             if event.call == call.handle:
+                call._on_stack_event(event)  # the library has missed it as well, and would think the call still rings
                 self._pass_on(event)
         return leg
 

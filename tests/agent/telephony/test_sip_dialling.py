@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from baresip import Call
 
 from agent.telephony.leg import Connected, Ended, EndReason
 from agent.telephony.policy import TargetRefused
@@ -46,6 +47,32 @@ async def test_a_dialled_call_is_answered_with_sound(start_sip: Callable) -> Non
             leg.write(tone(0.5)[start : start + 160])
         await asyncio.sleep(0.4)
         assert pitch(phone.media.heard()[-1600:], 8000) == pytest.approx(440, abs=6)
+
+
+async def test_an_answer_that_comes_before_the_library_has_returned_is_not_missed(
+    start_sip: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sip, _ = await start_sip()
+    agent = sip._listeners["udp"]
+    dial = agent.dial
+
+    async def slow(address: str) -> Call:
+        call = await dial(address)
+        # The library subscribes the call when it makes it, which may be too late; here it surely is.
+        sip._runtime.unsubscribe(call._on_stack_event)
+        await asyncio.sleep(0.3)
+        sip._runtime.subscribe(call._on_stack_event)
+        return call
+
+    monkeypatch.setattr(agent, "dial", slow)
+    async with RawPhone() as phone:
+        dialling = asyncio.create_task(sip.dial(f"sip:{phone.user}@127.0.0.1:{phone.port}"))
+        invite = await phone.receive(lambda m: m.method == "INVITE")
+        phone.respond(invite, "200 OK", phone.sdp(), tag="x")
+        leg = await dialling
+        await next_of(leg.events(), Connected)
+        await leg.hold()
+        assert phone.directions == ["sendonly"]
 
 
 async def test_hanging_up_while_it_rings_cancels(start_sip: Callable) -> None:
