@@ -14,7 +14,7 @@ from agent.listening.events import Window
 class BargeInRules:
     """Times in seconds, levels in dB."""
 
-    listen: float = 0.25
+    listen: float = 0.22
     """So much from the first voiced sample on is needed to tell a backchannel (`onset.py`)."""
     longest_backchannel: float = 0.66
     """What sounds like one and goes on for longer is none."""

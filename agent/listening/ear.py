@@ -15,8 +15,8 @@ from agent.listening.silero import Floats, Memory, context_samples, window_sampl
 KEEP_SECONDS = 8
 """What the turn model looks at."""
 _AUDIBLE_DBFS = -60.0
-_STILL_SPEAKING = 0.1
-"""Seconds: pauses between phrases shorter than this are the agent's speech too."""
+_STILL_SPEAKING = 0.6
+"""Seconds: shorter pauses, of commas and between sentences, belong to what the agent says."""
 _SAME_SPEECH = 0.2
 """Seconds: after a shorter pause it is the same speech over the agent."""
 _WORTH_A_LOOK = 0.3  # probability of speech from which a window may be echo that matters

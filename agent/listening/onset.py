@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from agent.audio import Samples
 
-SECONDS = 0.25
+SECONDS = 0.22
 RATE = 8000
 BANDS = 12
 _WINDOW, _HOP, _STEPS = 240, 80, 2  # 30 ms every 10 ms, two and two averaged
