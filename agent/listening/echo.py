@@ -18,7 +18,7 @@ STRETCH = 0.256
 """Seconds of the caller's sound that are looked at."""
 _RATE = 8000  # 16 kHz is halved: the echo of a telephone has nothing above 4 kHz worth the time
 _TAPS_BEFORE, _TAPS = 8, 56  # 1 ms before the peak, 6 ms after
-_LOUDEST_ECHO = 0.25  # power against what was played: -6 dB is louder than any loudspeaker comes back
+_LOUDEST_ECHO = 0.1  # power against what was played: louder than -10 dB is a caller of the same voice, no echo
 _QUIET = 32768 * 10 ** (-65 / 20)  # RMS under which there is nothing to come back
 
 Floats = npt.NDArray[np.float32]
@@ -95,7 +95,7 @@ class EchoJudge:
     another each time. Once the path is known, a level that the path explains is echo without a correlation.
     """
 
-    _SURE, _KNOWN, _LEARN, _RELEARN = 0.35, 0.15, 0.45, 0.65
+    _SURE, _KNOWN, _LEARN = 0.35, 0.15, 0.45
     _SAME_LAG = 0.003
     _TRUSTED, _FORGET = 2.0, 30.0
     _LOUDER = 4.0  # 6 dB: the caller is louder than the echo
@@ -104,6 +104,7 @@ class EchoJudge:
 
     def __init__(self) -> None:
         self._lag: float | None = None
+        self._found: float | None = None  # the lag of the last find
         self._gain = 0.0  # power of the echo over that of what was played
         self._seen = 0.0
 
@@ -117,11 +118,17 @@ class EchoJudge:
             return True
         echo = echo_of(caller, reference, rate)
         known = self._lag is not None and abs(echo.lag - self._lag) <= self._SAME_LAG
-        doubted = self._lag is not None and not known and now - self._seen < self._TRUSTED
-        if echo.share >= (self._RELEARN if doubted else self._LEARN):
-            self._gain = 0.7 * self._gain + 0.3 * echo.gain if known else echo.gain
-            self._lag, self._seen = echo.lag, now
+        if echo.share >= self._LEARN:
+            self._learn(echo, known, now)
         return explained or echo.share >= (self._KNOWN if known else self._SURE)
+
+    def _learn(self, echo: Echo, known: bool, now: float) -> None:
+        """A new lag is believed when two finds in a row agree: one may be chance."""
+        if known:
+            self._gain, self._seen = 0.7 * self._gain + 0.3 * echo.gain, now
+        elif self._found is not None and abs(echo.lag - self._found) <= self._SAME_LAG:
+            self._lag, self._gain, self._seen = echo.lag, echo.gain, now
+        self._found = echo.lag
 
     def _explains(self, caller: Samples, reference: Samples, rate: int, lag: float) -> bool:
         """Whether what was played a lag ago, a little before included for the room to ring, is loud enough."""
