@@ -18,7 +18,7 @@ STRETCH = 0.256
 """Seconds of the caller's sound that are looked at."""
 _RATE = 8000  # 16 kHz is halved: the echo of a telephone has nothing above 4 kHz worth the time
 _TAPS_BEFORE, _TAPS = 8, 56  # 1 ms before the peak, 6 ms after
-_LOUDEST_ECHO = 0.1  # power against what was played: louder than -10 dB is a caller of the same voice, no echo
+_LOUDEST_ECHO = 0.2  # power against what was played: louder than -7 dB is a caller of the same voice, no echo
 _QUIET = 32768 * 10 ** (-65 / 20)  # RMS under which there is nothing to come back
 
 Floats = npt.NDArray[np.float32]
