@@ -16,8 +16,8 @@ from loadtest.capture import Direction, Packet
 from loadtest.g711 import decode
 from loadtest.performance import RATE, Event
 
-AUDIBLE_DBFS = -50.0
-"""5 ms at least this loud make a packet audible."""
+AUDIBLE = 100
+"""Amplitude (of 32768) from which a sample is audible: -50 dBFS."""
 STOP_SILENCE = 0.4
 """Seconds without an audible packet after which the agent has stopped; pauses between its phrases are shorter."""
 ONSET_SILENCE = 0.2
@@ -26,7 +26,6 @@ _TEMPLATE = int(1.5 * RATE)
 _SEARCH = int(2.0 * RATE)
 """How far the line may be from the caller's clock: buffers, and a machine that stood still."""
 _LEAST_MATCH = 0.5
-_BLOCK = 40
 
 
 class WireError(Exception):
@@ -130,8 +129,7 @@ class _Placement:
 
 
 def _is_audible(samples: Samples) -> bool:
-    blocks = samples[: len(samples) // _BLOCK * _BLOCK].reshape(-1, _BLOCK).astype(np.float64)
-    return bool(np.max(np.mean(blocks**2, axis=1), initial=0.0) > (10 ** (AUDIBLE_DBFS / 20) * 32768) ** 2)
+    return bool(np.any(np.abs(samples.astype(np.int32)) >= AUDIBLE))
 
 
 def turns(packets: Sequence[Packet], events: Sequence[Event], said: Samples, began: float) -> list[WireTurn]:
