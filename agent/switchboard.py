@@ -32,6 +32,10 @@ class Carrier(Protocol):
     async def dial(self, target: str) -> Leg:
         """Begin an outbound call. Raises TargetRefused, SipError."""
 
+    @property
+    def healthy(self) -> bool:
+        """Calls can come in."""
+
 
 class Switchboard:
     """Owns the calls. Each runs in a task of `group`, so that no call can bring down another."""
@@ -111,8 +115,14 @@ class Switchboard:
         """See agent.http.Switchboard: ready when a worker of each kind serves and calls are taken."""
         served = {name: "serving" in self._health.get(name, {}).values() for name in self._workers}
         prepared = all(self._parts.ready_made.prepared(d) for d in self._directory.agents.values())
-        state = {"workers": self._health, "prepared": prepared, "draining": self._draining, "calls": len(self._calls)}
-        return all(served.values()) and prepared and not self._draining, state
+        state = {
+            "workers": self._health,
+            "prepared": prepared,
+            "sip": self._carrier.healthy,
+            "draining": self._draining,
+            "calls": len(self._calls),
+        }
+        return all(served.values()) and prepared and self._carrier.healthy and not self._draining, state
 
     async def drain(self, seconds: float) -> None:
         """Take no more calls; return when the last has ended, or after `seconds`, then ending what is left."""
