@@ -143,9 +143,9 @@ class Conversation:
             case moves.GiveUp():
                 self._own.say(Kind.GOODBYE, phrases.goodbye, then=EndReason.AGENT_HUNG_UP)
 
-    def _required_silence(self, text: str, probability: float | None) -> float:
+    def _required_silence(self, text: str, probability: float | None, hesitant: bool) -> float:
         asked = expecting(self._around.definition, self._said)
-        return required_silence(probability, verdict(text, asked), asked)
+        return required_silence(probability, verdict(text, asked), asked, hesitant)
 
     def _listen(self, position: int) -> None:
         answer = self._answering.current

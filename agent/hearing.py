@@ -13,6 +13,7 @@ from agent.clients.types import TranscriptKind, Word
 from agent.listening.pool import KEEP_SECONDS, Ear
 from agent.listening.turn_model import TurnModel
 from agent.moves import Likelihood
+from services.errors import ServiceError
 
 PRE_ROLL = 0.3
 """Seconds before the first voiced sample that are recognised, too: a soft first consonant is no voice yet."""
@@ -67,7 +68,10 @@ class Hearing:
         self._group.create_task(self._judge(request, self._ear.recent()))
 
     async def _judge(self, request: int, sound: Samples) -> None:
-        probability = await self._turn_model.complete(sound, self._ear.rate)
+        try:
+            probability = await self._turn_model.complete(sound, self._ear.rate)
+        except ServiceError:  # too many ask at once: words and silence decide alone
+            return
         self._tell(Likelihood(request, probability))
 
     def _send(self, samples: Samples) -> None:

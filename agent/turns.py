@@ -52,9 +52,11 @@ class Floor(StrEnum):
 class Policy:
     """Deadlines, in seconds."""
 
-    required_silence: Callable[[str, float | None], float]
-    """How long the caller must be silent before the turn is over, given the words so far and the turn model's
-    probability (None while it has not answered)."""
+    required_silence: Callable[[str, float | None, bool], float]
+    """How long the caller must be silent before the turn is over, given the words so far, the turn model's probability
+    (None while it has not answered), and whether this caller is known to hesitate."""
+    hesitation: float = 0.4
+    """A pause of this length, after which the caller goes on, is a hesitation."""
     transcript_deadline: float = 1.2
     """After the last voiced sample, without a transcript: apologise."""
     surely_interrupting: float = 0.8
@@ -95,6 +97,7 @@ class Turns:
         self._speculating = False
         self._quiet_since = now
         self._prompts = 0
+        self._hesitant = False  # this caller has paused inside a turn and gone on
 
     @property
     def caller_speaking(self) -> bool:
@@ -139,6 +142,8 @@ class Turns:
         self._prompts = 0
         match self.floor:
             case Floor.LISTENING:
+                if self._speculating and self._pause:
+                    self._hesitant |= event.at - self._pause.stopped >= self._policy.hesitation
                 self._pause = None
                 return [*self._retract(), Listen(event.position)]
             case Floor.THINKING:  # nothing was said yet: hold it back until it is clear what this is
@@ -253,7 +258,7 @@ class Turns:
                 pause.apologised = True
                 return [Apologise()]
             return []
-        enough = pause.stopped + self._policy.required_silence(pause.text, pause.probability)
+        enough = pause.stopped + self._policy.required_silence(pause.text, pause.probability, self._hesitant)
         if now < enough:
             return []
         self.floor = Floor.THINKING

@@ -33,9 +33,9 @@ from agent.moves import (
 from agent.turns import Floor, Policy, Turns
 
 
-def required(text: str, probability: float | None) -> float:
-    """Finished sentences end soon, once the turn model agrees."""
-    return 0.3 if text.endswith(".") and probability is not None else 1.0
+def required(text: str, probability: float | None, hesitant: bool) -> float:
+    """Finished sentences end soon, once the turn model agrees, and later with somebody who hesitates."""
+    return (0.8 if hesitant else 0.3) if text.endswith(".") and probability is not None else 1.0
 
 
 class Told:
@@ -84,6 +84,18 @@ def test_a_caller_who_goes_on_takes_the_speculation_back() -> None:
     assert told(CallerStarted(2.5, 0), 2.6) == [RetractAnswer(), Listen(0)]
     assert told(Likelihood(request, 0.9), 2.7) == [], "the question is out of date"
     assert told(Heard(request, "I would like."), 2.7) == []
+
+
+@pytest.mark.parametrize(("pause", "needed"), [(0.2, 0.3), (0.5, 0.8)])
+def test_who_hesitates_is_given_more_time(pause: float, needed: float) -> None:
+    told = Told()
+    request = told.question(1.0, 2.0)
+    told(Heard(request, "I would like"), 2.15)
+    request = told.question(2.0 + pause, 4.0)
+    told(Likelihood(request, 0.9), 4.15)
+    told(Heard(request, "I would like a table."), 4.2)
+    assert told(Tick(), 4.0 + needed - 0.05) == []
+    assert isinstance(told(Tick(), 4.0 + needed + 0.01)[-1], ConfirmAnswer)
 
 
 def test_a_noise_is_no_turn() -> None:
