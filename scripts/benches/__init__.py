@@ -1,6 +1,6 @@
 """The benchmarks of `make bench`, in the order in which they run."""
 
-from scripts.benches import barge_in, capacity, hesitation, latency, models, soak
+from scripts.benches import barge_in, capacity, hesitation, latency, models, soak, telephony
 from scripts.benches.common import Benchmark
 
 BENCHMARKS = {
@@ -10,6 +10,7 @@ BENCHMARKS = {
         Benchmark("hesitation", "Hesitating callers on the line", hesitation.run),
         Benchmark("turns", "When has a caller finished?", models.turns),
         Benchmark("barge_in", "Talking over the agent, and not stopping it", barge_in.run),
+        Benchmark("telephony", "The SIP leg by itself", telephony.run),
         Benchmark("capacity", "What a connected call costs the agent", capacity.run),
         Benchmark("words", "The caller's words", models.words),
         Benchmark("spans", "Which word a sound belongs to", models.spans),
