@@ -30,3 +30,14 @@ def free_port(host: str = "127.0.0.1", kinds: Sequence[socket.SocketKind] = (soc
 
 SIP_KINDS = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
 """SIP wants the same port for UDP and TCP."""
+
+
+def machine_address() -> str:
+    """The address under which this machine reaches others; loopback where there is no network. Sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # documentation address (RFC 5737): only the route to it is looked up
+        except OSError:
+            return "127.0.0.1"
+        address: str = probe.getsockname()[0]
+        return address

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from scripts.ports import machine_address
 from scripts.stack import HOST, ROOT, Ports, Stack, StackOptions
 from scripts.supervisor import StartFailed
 
@@ -24,6 +25,11 @@ def options(environment: dict[str, str]) -> StackOptions:
             raise ValueError(f"{name}={text!r}: a port is a number from 1 to 65535")
         return int(text)
 
+    host = environment.get("TRUNKLINE_AGENT_SIP_ADDRESS") or machine_address()
+    # A softphone on this machine offers its sound at the network card's address, so that is where to listen; who may
+    # call is another setting, and by default only this machine may.
+    trunks = {"TRUNKLINE_AGENT_SIP_TRUNKS": f"127.0.0.0/8,{host}"}
+    given = {name: value for name, value in environment.items() if name.startswith("TRUNKLINE_")}
     return StackOptions(
         data=Path(environment.get("TRUNKLINE_AGENT_VAR", DATA)).resolve(),
         ports=Ports(
@@ -33,8 +39,9 @@ def options(environment: dict[str, str]) -> StackOptions:
             sip=port("TRUNKLINE_AGENT_SIP_PORT", 5060),
             http=port("TRUNKLINE_AGENT_HTTP_PORT", 8080),
         ),
-        host=environment.get("TRUNKLINE_AGENT_SIP_ADDRESS", HOST),
-        environment={name: value for name, value in environment.items() if name.startswith("TRUNKLINE_")},
+        host=host,
+        http_host=environment.get("TRUNKLINE_AGENT_HTTP_HOST", HOST),
+        environment={**trunks, **given},
     )
 
 
@@ -42,16 +49,13 @@ def how_to_call(stack: Stack) -> str:
     """What to type into a softphone, and where to look afterwards."""
     host, port = stack.sip_address
     lines = [
-        f"[bold]Call it[/]    sip:frontdesk@{host}:{port}  from a softphone on this machine (no account, no password;",
-        "           UDP or TCP; G.722, PCMU, PCMA or Opus), or: make call",
-        f"[bold]Look[/]       {stack.http_address}/calls  with the header  Authorization: Bearer {stack.token}",
-        f"[bold]Records[/]    {stack.options.data}   [bold]logs[/]  {stack.options.data / 'log'}/*.log",
+        f"[bold]Call it[/]   sip:frontdesk@{host}:{port}  with a softphone on this machine: no account, no password; "
+        "UDP or TCP; G.722, PCMU, PCMA or Opus. Or: make call",
+        f"[bold]Look[/]      {stack.http_address}/calls",
+        f"          Authorization: Bearer {stack.token}",
+        f"[bold]Records[/]   {stack.options.data}   [bold]logs[/]  {stack.options.data / 'log'}/*.log",
+        "[bold]Others[/]    may call once TRUNKLINE_AGENT_SIP_TRUNKS names their network, such as 192.168.1.0/24",
     ]
-    if host == HOST:
-        lines += [
-            "From another machine: TRUNKLINE_AGENT_SIP_ADDRESS=<address of this machine> "
-            "TRUNKLINE_AGENT_SIP_TRUNKS=<its network, as 192.168.1.0/24> make run"
-        ]
     return "\n".join([*lines, "Ctrl-C stops."])
 
 
@@ -72,7 +76,7 @@ async def serve(console: Console, chosen: StackOptions) -> None:
             await starting
         return
     starting.result()
-    console.print(how_to_call(stack), highlight=False)
+    console.print(how_to_call(stack), highlight=False, soft_wrap=True)
     watching = asyncio.create_task(stack.supervisor.watch())
     await stopped
     console.print("stopping")

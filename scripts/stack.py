@@ -60,7 +60,8 @@ class StackOptions:
     """Records, recordings, calendars, logs."""
     ports: Ports = field(default_factory=Ports.free)
     host: str = HOST
-    """Where SIP and HTTP listen; the workers are for this machine only."""
+    """Where SIP listens; the workers are for this machine only."""
+    http_host: str = HOST
     environment: Mapping[str, str] = field(default_factory=dict)
     """Further TRUNKLINE_… variables; they win."""
     agent_prefix: Sequence[str] = ()
@@ -90,7 +91,8 @@ class Stack:
     @property
     def http_address(self) -> str:
         """Root of the HTTP interface."""
-        return f"http://{self.options.host}:{self.options.ports.http}"
+        host = HOST if self.options.http_host == "0.0.0.0" else self.options.http_host
+        return f"http://{host}:{self.options.ports.http}"
 
     def appointments(self) -> list[Appointment]:
         """Everything in all calendars, by time."""
@@ -143,7 +145,7 @@ class Stack:
             "TRUNKLINE_AGENT_TTS_TARGETS": f"{HOST}:{ports.tts}",
             "TRUNKLINE_AGENT_SIP_ADDRESS": self.options.host,
             "TRUNKLINE_AGENT_SIP_PORT": str(ports.sip),
-            "TRUNKLINE_AGENT_HTTP_HOST": self.options.host,
+            "TRUNKLINE_AGENT_HTTP_HOST": self.options.http_host,
             "TRUNKLINE_AGENT_HTTP_PORT": str(ports.http),
             "TRUNKLINE_AGENT_VAR": str(self.options.data),
             "TRUNKLINE_AGENT_AGENTS": str(ROOT / "agents"),

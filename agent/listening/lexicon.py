@@ -92,6 +92,7 @@ OPEN = _endings(
     (?:to|can|could|i'll|and|want to|you) (?:make|have|get|see|ask|know|bring|book|change|arrange|schedule|speak|talk)
     (?:to|can|could|i'll|and|want to|you) (?:find|give|say|take|reschedule|move|check|leave|tell|come|reach|confirm)
     (?:looking|calling|asking|waiting|ringing|phoning|wondering|trying|going|able|instead|because of|sort|kind)
+    let me (?:see|think|check|look)
     (?:couple|plenty|lot)
     (?:at|for|from|until|till) (?:a )?quarter
     (?:quarter|half) (?:past|to)

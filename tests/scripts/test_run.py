@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.ports import machine_address
 from scripts.run import how_to_call, options
 from scripts.stack import ROOT, Stack
 
@@ -21,7 +22,19 @@ def test_usual_ports_and_others() -> None:
     assert usual.data == ROOT / "var"
     own = options({"TRUNKLINE_AGENT_SIP_PORT": "5070", "TRUNKLINE_LLM_BACKEND": "openai", "HOME": "/root"})
     assert own.ports.sip == 5070
-    assert own.environment == {"TRUNKLINE_AGENT_SIP_PORT": "5070", "TRUNKLINE_LLM_BACKEND": "openai"}
+    assert own.environment == {
+        "TRUNKLINE_AGENT_SIP_PORT": "5070",
+        "TRUNKLINE_LLM_BACKEND": "openai",
+        "TRUNKLINE_AGENT_SIP_TRUNKS": f"127.0.0.0/8,{machine_address()}",
+    }
+
+
+def test_only_this_machine_may_call_unless_told_otherwise() -> None:
+    assert options({}).host == machine_address()
+    assert options({}).http_host == "127.0.0.1"
+    chosen = options({"TRUNKLINE_AGENT_SIP_ADDRESS": "10.0.0.7", "TRUNKLINE_AGENT_SIP_TRUNKS": "10.0.0.0/8"})
+    assert chosen.host == "10.0.0.7"
+    assert chosen.environment["TRUNKLINE_AGENT_SIP_TRUNKS"] == "10.0.0.0/8"
 
 
 @pytest.mark.parametrize("port", ["many", "0", "70000", "-1"])
@@ -33,7 +46,7 @@ def test_a_port_that_is_none(port: str) -> None:
 def test_how_to_call_has_what_a_softphone_needs(tmp_path: Path) -> None:
     chosen = options({"TRUNKLINE_AGENT_VAR": str(tmp_path), "TRUNKLINE_AGENT_API_TOKEN": "t" * 20})
     text = how_to_call(Stack(chosen, lambda *_: None))
-    assert "sip:frontdesk@127.0.0.1:5060" in text
+    assert f"sip:frontdesk@{machine_address()}:5060" in text
     assert "Bearer " + "t" * 20 in text
 
 
@@ -94,7 +107,7 @@ def test_serves_until_told_to_stop(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
         assert process.wait(30) == 0
-    assert any("sip:frontdesk@127.0.0.1" in line for line in lines)
+    assert any(f"sip:frontdesk@{machine_address()}" in line for line in lines)
     assert rest.count("stopped") == 4
 
 
