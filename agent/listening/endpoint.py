@@ -5,7 +5,7 @@ from agent.listening.lexical import Expecting, Verdict
 # Seconds. Chosen on the development sentences of loadtest/bench_turns.py, where pauses inside sentences last 0.3 to
 # 0.9 s and a start is heard 0.13 s late.
 _NOT_JUDGED = 0.7
-_SURE, _LIKELY, _DOUBTFUL, _UNLIKELY, _OPEN = 0.42, 0.6, 1.05, 1.2, 1.4
+_SURE, _LIKELY, _DOUBTFUL, _UNLIKELY, _OPEN = 0.42, 0.6, 1.12, 1.2, 1.4
 # The turn model's probability. It says "finished" to many halves of sentences, and "not finished" seldom in vain.
 _FINISHED, _PERHAPS, _HARDLY = 0.8, 0.4, 0.15
 
