@@ -66,6 +66,8 @@ class StackOptions:
     """Further TRUNKLINE_… variables; they win."""
     agent_prefix: Sequence[str] = ()
     """Put before the agent's command, such as `taskset -c 0`."""
+    worker_prefix: Sequence[str] = ()
+    """The same for the workers."""
 
 
 class Stack:
@@ -135,7 +137,8 @@ class Stack:
             f"{prefix}DRAIN_SECONDS": DRAIN_SECONDS,
             **self._given(prefix),
         }
-        return Program(name, module, self._environment(**variables), _serving(f"{HOST}:{port}", service))
+        ready = _serving(f"{HOST}:{port}", service)
+        return Program(name, module, self._environment(**variables), ready, self.options.worker_prefix)
 
     def _agent(self) -> Program:
         ports = self.options.ports

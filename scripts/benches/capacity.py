@@ -28,15 +28,15 @@ async def run(setting: Setting) -> Result:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise CallFailed("the agent is measured alone on a core; this machine has one core only")
-    options = StackOptions(setting.folder / "data", environment=SCRIPTED, agent_prefix=("taskset", "-c", str(cores[0])))
+    alone, others = (("taskset", "-c", ",".join(map(str, some))) for some in (cores[:1], cores[1:]))
+    options = StackOptions(setting.folder / "data", environment=SCRIPTED, agent_prefix=alone, worker_prefix=others)
     async with running(options) as stack:
         pid = stack.supervisor.pid("agent")
         assert pid is not None
         idle = await _cost(stack, pid, min(seconds, 10))
         setting.tell(0.2, f"{calls} calls")
-        rest = ",".join(map(str, cores[1:]))
         stay = seconds + 3 * SETTLE_SECONDS
-        callers = Callers("talk", stack.sip_address, calls, calls, stay, ("taskset", "-c", rest))
+        callers = Callers("talk", stack.sip_address, calls, calls, stay, others)
         async with crowd(callers) as people:
             await people.everybody_up()
             await asyncio.sleep(SETTLE_SECONDS)
