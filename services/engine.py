@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import contextvars
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -53,8 +55,10 @@ class EngineThread:
     is skipped.
     """
 
-    def __init__(self, name: str, limit: int = 64) -> None:
+    def __init__(self, name: str, limit: int = 64, nice: int = 0) -> None:
+        """`nice`: how far the thread steps back when others want its processor (Linux; 0 to 19)."""
         self._limit = limit
+        self._nice = nice
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -87,6 +91,8 @@ class EngineThread:
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
+        if self._nice and sys.platform == "linux":  # where the priority is a thread's own, and not the process's
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
         while job := self._next():
             if not job.result.cancelled():
                 job.do()

@@ -22,8 +22,9 @@ class ActivityRules:
     stop_probability: float = 0.35
     above_floor: float = 3.0
     """A voiced window, and a voiced part of one, is this much louder than the noise floor..."""
-    below_speech: float = 27.0
-    """...and at most this much quieter than the caller's usual level: decay of the room is not speech."""
+    below_speech: float = 30.0
+    """...and at most this much quieter than the caller's usual level: decay of the room is not speech. With 27 dB soft
+    last consonants are missed by up to 130 ms."""
     silence: float = -66.0
     """Nothing below this is speech: the noise of an idle line."""
     above_voices: float = 11.0

@@ -35,7 +35,8 @@ class TurnModel:
         self._session = open_session(SMART_TURN)
         self._waiting: deque[_Question] = deque()
         self._lock = Lock()
-        self._thread = EngineThread("turn-model", limit=limit)
+        # An inference fills a core for 60 ms and more; the sound of all calls must not wait for it.
+        self._thread = EngineThread("turn-model", limit=limit, nice=10)
 
     async def __aenter__(self) -> Self:
         """Ready once the first inference, which is the slow one, is done."""

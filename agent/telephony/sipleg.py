@@ -38,7 +38,7 @@ ANSWER_SECONDS = 2.0
 CODECS = {8000: "G.711", 16000: "G.722", 48000: "Opus"}
 
 
-READ_DELAY = 0.005
+READ_DELAY = 0.001
 """Seconds a sample takes from the wire to `read` beyond the jitter buffer's shortest."""
 OUTPUT_DELAY = 0.015
 """Seconds from the last sample that `buffered` counts to the wire: half a frame, since the line's clock has any phase

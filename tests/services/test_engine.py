@@ -1,6 +1,8 @@
 """The engine thread: one at a time, in order, bounded, and it ends."""
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 
@@ -119,3 +121,13 @@ async def test_close_finishes_the_job_under_way_and_refuses_the_rest() -> None:
 async def test_a_job_belongs_to_the_call_that_asked(engine: EngineThread) -> None:
     call_id.set("abc")
     assert await engine.run(call_id.get) == "abc"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has its own priority on Linux only")
+async def test_a_thread_may_step_back_without_the_rest_of_the_process() -> None:
+    engine = EngineThread("modest", nice=7)
+    try:
+        theirs = await engine.run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        assert theirs == os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) + 7
+    finally:
+        await engine.close()
