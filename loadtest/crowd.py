@@ -87,7 +87,7 @@ class _Player:
     def tick(self, heard: Samples) -> Output:
         """20 ms."""
         self._ticks_left -= 1
-        if self._performance.over:
+        if self._performance.done:
             self._performance = self._copy()
         out = self._performance.tick(heard)
         return Output(out.frame, "", self._ticks_left <= 0)

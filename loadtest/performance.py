@@ -96,6 +96,8 @@ class Performance:
     events: list[Event] = field(default_factory=list)
     position: int = 0
     over: bool = False
+    done: bool = False
+    """Every step was played; it is only waited for the end of the call."""
 
     def __post_init__(self) -> None:
         self._ear = Ear(self.scenario.patience)
@@ -183,6 +185,7 @@ class Performance:
             yield
 
     def _until_the_end(self) -> Iterator[None]:
+        self.done = True
         self.events.append(Event("done", self.position))
         while not self._tired():
             yield

@@ -49,22 +49,23 @@ class Background:
 
     def __init__(self) -> None:
         self._levels = np.full(self._WINDOWS, -96.0)
-        self._voices = np.zeros(self._WINDOWS, dtype=np.bool_)
+        self._voices = [False] * self._WINDOWS
+        self._voiced = 0  # of them
         self._seen = 0
         self.quiet_moments: float | None = None
         """dBFS that the voices fall below for a tenth of the time; None where there are none."""
 
     def update(self, window: Window) -> None:
         """Take the next window."""
-        self._levels[self._seen % self._WINDOWS] = window.level
-        self._voices[self._seen % self._WINDOWS] = window.probability >= 0.3
+        place, voice = self._seen % self._WINDOWS, window.probability >= 0.3
+        self._voiced += voice - self._voices[place]
+        self._levels[place], self._voices[place] = window.level, voice
         self._seen += 1
         if self._seen >= self._ENOUGH and self._seen % self._EVERY == 0:
             known = min(self._seen, self._WINDOWS)
-            share = float(np.mean(self._voices[:known]))
-            often = share >= (self._OFTEN if self.quiet_moments is None else self._STILL)
-            tenth = float(np.percentile(self._levels[:known], 10))
-            self.quiet_moments = tenth if often and tenth > self._AUDIBLE else None
+            often = self._voiced >= known * (self._OFTEN if self.quiet_moments is None else self._STILL)
+            tenth = float(np.percentile(self._levels[:known], 10)) if often else -96.0
+            self.quiet_moments = tenth if tenth > self._AUDIBLE else None
 
 
 class Activity:
