@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import uvloop
+
 from agent.assembly import serve
 from agent.dialling import dial
 from agent.directory import load_agents
@@ -45,7 +47,7 @@ def main() -> None:
             case _ if settings.processes > 1:
                 sys.exit(asyncio.run(serve_many(settings, os.environ)))
             case _:
-                asyncio.run(serve(settings))
+                uvloop.run(serve(settings))
     except (StartError, SipError) as error:
         sys.exit(str(error))
 

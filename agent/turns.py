@@ -57,6 +57,9 @@ class Policy:
     (None while it has not answered), and whether this caller is known to hesitate."""
     hesitation: float = 0.4
     """A pause of this length, after which the caller goes on, is a hesitation."""
+    judge_after: float = 0.18
+    """Pauses shorter than this are between words: the turn model, which costs more than anything else in a call, is
+    asked about longer ones."""
     transcript_deadline: float = 1.2
     """After the last voiced sample, without a transcript: apologise."""
     surely_interrupting: float = 0.8
@@ -79,6 +82,7 @@ class _Pause:
     request: int
     stopped: float
     text: str | None = None
+    asked: bool = False  # the turn model
     probability: float | None = None
     judged: float = 0.0  # when the turn model answered
     apologised: bool = False
@@ -177,7 +181,7 @@ class Turns:
     def _open_pause(self, stopped: float) -> list[Action]:
         self._requests += 1
         self._pause = _Pause(self._requests, stopped)
-        return [AskTranscript(self._requests, final=False), AskTurnModel(self._requests)]
+        return [AskTranscript(self._requests, final=False)]
 
     # -- the words ---------------------------------------------------------------------------------------------------
 
@@ -244,13 +248,19 @@ class Turns:
             return self._stopped(CallerStopped(now, self._speech.position))
         match self.floor:
             case Floor.LISTENING if self._pause:
-                return self._end_of_turn(self._pause, now)
+                return [*self._judge(self._pause, now), *self._end_of_turn(self._pause, now)]
             case Floor.LISTENING:
                 return self._prompt(now)
             case Floor.PAUSED:
                 return self._verdict(now)
             case _:
                 return []
+
+    def _judge(self, pause: _Pause, now: float) -> list[Action]:
+        if pause.asked or now - pause.stopped < self._policy.judge_after:
+            return []
+        pause.asked = True
+        return [AskTurnModel(pause.request)]
 
     def _end_of_turn(self, pause: _Pause, now: float) -> list[Action]:
         if pause.text is None:

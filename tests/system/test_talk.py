@@ -272,7 +272,7 @@ def test_a_slow_tool_is_bridged_by_a_waiting_phrase_that_is_not_the_answer() -> 
         await stage.quiet()
 
     tools = StageTools({"book": ("write", slow_booking(4.0, []))}, waiting_phrase="One moment, please.")
-    stage = act(scene, booking, heard=["please book it."], tools=tools)
+    stage = act(scene, booking, heard=["book it, thank you."], tools=tools)
     (turn,) = stage.record.turns[1:]
     assert turn.latency is not None
     assert turn.latency > 4.0, "the answer is what counts"

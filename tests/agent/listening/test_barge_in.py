@@ -63,7 +63,9 @@ def test_a_cough_does_not() -> None:
 
 
 def test_features_do_not_depend_on_how_loud_the_line_is() -> None:
-    sound = np.random.default_rng(0).standard_normal(round(SECONDS * RATE)) * np.linspace(100, 3000, round(SECONDS * RATE))
+    sound = np.random.default_rng(0).standard_normal(round(SECONDS * RATE)) * np.linspace(
+        100, 3000, round(SECONDS * RATE)
+    )
     loud, quiet = ((sound * gain).astype(np.int16) for gain in (1.0, 0.3))
     np.testing.assert_allclose(onset_features(loud, RATE), onset_features(quiet, RATE), atol=0.03)
 
