@@ -174,6 +174,8 @@ class Turns:
             if speech:
                 self._overlap = (speech, event)
             return []
+        if speech is None and self._pause:  # the word ended a little later than it seemed
+            self._pause.stopped = max(self._pause.stopped, event.at)
         if self.floor is Floor.THINKING or speech is None:
             return []
         return self._open_pause(event.at)

@@ -33,6 +33,9 @@ class ActivityRules:
     """...and at most this much quieter than usual..."""
     hysteresis: float = 1.5
     """...or this much less once speaking."""
+    trail_seconds: float = 0.2
+    """Sound this soon after the model's last voiced window is still the word's end: the "t" of "cost" comes 0.15 s after
+    what the model takes for voice."""
     pause_seconds: float = 0.1
     """Unvoiced for so long is a pause."""
 
@@ -78,11 +81,13 @@ class Activity:
     def __init__(self, rate: int, rules: ActivityRules | None = None) -> None:
         self._rules = rules or ActivityRules()
         self._pause = int(self._rules.pause_seconds * rate)
+        self._trail = int(self._rules.trail_seconds * rate)
         self._part = rate // 125  # a quarter of a window
         self._recent: deque[Window] = deque(maxlen=12)
         self._run: list[Window] = []
         self._misses = 0
         self._last = 0
+        self._sure = 0  # end of the last window that the model takes for voice
         self._background = Background()
         self.speaking = False
         self.first = 0
@@ -109,7 +114,9 @@ class Activity:
         voiced = self._voiced(window)
         self._track(window, voiced)
         self._recent.append(window)
-        return self._going_on(window, voiced) if self.speaking else self._beginning(window, voiced, careful)
+        if self.speaking:
+            return self._going_on(window, voiced)
+        return self._beginning(window, voiced, careful) or self._trailing(window)
 
     def _threshold(self) -> float:
         usual = -96.0 if self.speech_level is None else self.speech_level - self._rules.below_speech
@@ -149,18 +156,30 @@ class Activity:
         if len(self._run) < (2 if sure and not careful else 3):
             return None
         self.speaking = True
+        self._sure = window.end
         self.first = self._onset()
         self._last = self._end_of_voice(window)
         return SpeechStarted(self.first)
 
     def _going_on(self, window: Window, voiced: bool) -> SpeechStopped | None:
         if voiced:
+            self._sure = window.end
             self._last = self._end_of_voice(window)
         if window.end - self._last < self._pause:
             return None
         self.speaking = False
         self._run.clear()
         return SpeechStopped(self._last)
+
+    def _trailing(self, window: Window) -> SpeechStopped | None:
+        """A sound right after the end, too short to be a beginning: the word ended later than it seemed."""
+        if window.echo or self.crowd or not self._sure or window.end - self._sure > self._trail:
+            return None
+        last = self._end_of_voice(window)
+        if last <= self._last:
+            return None
+        self._last = last
+        return SpeechStopped(last)
 
     def _onset(self) -> int:
         """The model needs a window or two to be sure: go back from its first voiced window while it is loud."""

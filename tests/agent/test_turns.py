@@ -101,6 +101,18 @@ def test_who_hesitates_is_given_more_time(pause: float, needed: float) -> None:
     assert isinstance(told(Tick(), 4.0 + needed + 0.01)[-1], ConfirmAnswer)
 
 
+def test_the_end_of_a_word_may_come_a_little_later() -> None:
+    told = Told()
+    request = told.question(1.0, 2.0)
+    assert told(CallerStopped(2.15, 17200), 2.2) == []
+    told(Likelihood(request, 0.9), 2.25)
+    assert told(Heard(request, "What does it cost."), 2.3)[0] == BeginAnswer("What does it cost.")
+    assert not any(isinstance(action, ConfirmAnswer) for action in told(Tick(), 2.4))
+    confirmed = told(Tick(), 2.46)[-1]
+    assert isinstance(confirmed, ConfirmAnswer)
+    assert confirmed.stopped == 2.15
+
+
 def test_a_noise_is_no_turn() -> None:
     told = Told()
     request = told.question(1.0, 1.2)
