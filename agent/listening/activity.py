@@ -34,8 +34,8 @@ class ActivityRules:
     hysteresis: float = 1.5
     """...or this much less once speaking."""
     trail_seconds: float = 0.2
-    """Sound this soon after the model's last voiced window is still the word's end: the "t" of "cost" comes 0.15 s after
-    what the model takes for voice."""
+    """Sound this soon after the model's last voiced window is still the word's end: the "t" of "cost" comes 0.15 s
+    after what the model takes for voice."""
     pause_seconds: float = 0.1
     """Unvoiced for so long is a pause."""
 

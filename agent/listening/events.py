@@ -30,8 +30,8 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """The caller pauses, for at least the shortest pause (about 100 ms). Sent again, with a later `last`, when the end of
-    the word turns out to come after a closure."""
+    """The caller pauses, for at least the shortest pause (about 100 ms). Sent again, with a later `last`, when the end
+    of the word turns out to come after a closure."""
 
     last: int
     """Position after the last voiced sample."""

@@ -6,7 +6,7 @@ from scripts.benches.common import Result, Setting
 from scripts.onecall import place_call
 from scripts.stack import StackOptions, running
 
-CALLS, QUICK_CALLS = 10, 1
+CALLS, QUICK_CALLS = 6, 1
 SCENARIOS = ("hesitating", "pondering")
 TARGET = 0.03
 

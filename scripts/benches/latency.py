@@ -14,7 +14,7 @@ from scripts.screen import nearest
 from scripts.stack import Stack, StackOptions, running
 
 RUNS, QUICK_RUNS = 10, 2
-BAD_RUNS, QUICK_BAD_RUNS = 4, 1
+BAD_RUNS, QUICK_BAD_RUNS = 2, 1
 BAD_LINE = Impairment(loss=0.05, jitter=0.030, seed=1)
 
 
