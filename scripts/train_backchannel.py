@@ -55,7 +55,7 @@ INTERRUPTIONS = (
     "Which one?", "Will you call me?", "Hold the line.", "How about three?", "Hey, hello.", "Help me out here.",
     "Please repeat.", "Perhaps on Monday.", "Put that down.", "Please wait.", "Don't book that yet.", "Doctor who?",
     "Tomorrow is better.", "The address again, please.", "Then I'll come at ten.", "There's no need.", "Ten past nine?",
-    "In the evening?", "It costs how much?", "If possible earlier.", "Ask the doctor.", "At what time?", 
+    "In the evening?", "It costs how much?", "If possible earlier.", "Ask the doctor.", "At what time?",
     "Be quiet for a second.", "Both of us.", "Five is too late.", "For how long?", "From where?", "You said Tuesday.",
     "Your line is bad.", "Very good, thank you, goodbye.", "Another question.", "Anyway, I must go.", "Move it to May.",
 )  # fmt: skip
