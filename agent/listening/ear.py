@@ -129,7 +129,8 @@ class Ear:
         if overtalk.wants_score:
             overtalk.score = self._onset.score(self._beginning(overtalk.first), self.rate)
         known = self._activity
-        if overtalk.interrupts(known.floor, known.speech_level, known.crowd):
+        # In the first seconds of a call a loud room cannot be told from the caller: the greeting is not cut off by it.
+        if known.settled and overtalk.interrupts(known.floor, known.speech_level, known.crowd):
             self._events.append(BargeIn(overtalk.first))
             self._overtalk = None
 
