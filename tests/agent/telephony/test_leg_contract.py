@@ -273,7 +273,9 @@ async def test_nothing_works_after_the_end_and_nothing_breaks(rig: Rig) -> None:
     await rig.answered()
     events = rig.leg.events()
     await rig.hang_up()
-    await take(events, 2)
+    async with asyncio.timeout(10):
+        seen = [event async for event in events]  # a BYE right after the ACK may overtake Connected
+    assert isinstance(seen[-1], Ended)
     await rig.leg.answer()
     await rig.leg.reject(EndReason.BUSY)
     await rig.leg.hold()
