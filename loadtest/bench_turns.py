@@ -189,6 +189,8 @@ class Listener:
                     if found:
                         last, told, _, probability = found[-1]
                         found[-1] = (last, told, ear.position, probability)
+                elif isinstance(event, SpeechStopped) and found and found[-1][2] is None:
+                    found[-1] = (event.last, *found[-1][1:])  # the same pause, a little later
                 elif isinstance(event, SpeechStopped):
                     probability = await self._turn_model.complete(ear.recent(), RATE)
                     found.append((event.last, ear.position, None, probability))

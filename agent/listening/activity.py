@@ -33,8 +33,8 @@ class ActivityRules:
     """...and at most this much quieter than usual..."""
     hysteresis: float = 1.5
     """...or this much less once speaking."""
-    settle_seconds: float = 2.6
-    """So much of a call is needed to recognise a crowd."""
+    settle_seconds: float = 3.2
+    """So much of a call is needed to recognise a crowd, and to see the speech end that was taken for the caller's."""
     trail_seconds: float = 0.2
     """Sound this soon after the model's last voiced window is still the word's end: the "t" of "cost" comes 0.15 s
     after what the model takes for voice."""
