@@ -9,8 +9,8 @@ from scripts.benches.common import Result, Setting, grown, samples
 from scripts.onecall import place_call
 from scripts.stack import StackOptions, running
 
-CALLS, QUICK_CALLS = 2, 1
-MINUTES, QUICK_MINUTES = 4, 1
+CALLS, QUICK_CALLS = 4, 1
+MINUTES, QUICK_MINUTES = 10, 1
 BACKCHANNEL_EVERY = 12
 NO_STOP = 2.0
 """Seconds after which the agent has not stopped for the caller but come to its end."""
