@@ -9,6 +9,7 @@ from typing import cast
 
 import aiohttp
 
+from agent.audio import Samples
 from agent.call import Parts
 from agent.clients import LanguageModel, SpeechToText, TextToSpeech, Workers
 from agent.clients.workers import LANGUAGE_MODEL, SPEECH_TO_TEXT, TEXT_TO_SPEECH
@@ -107,10 +108,10 @@ async def assembled(
         yield switchboard, store
 
 
-def hear(listening: ListeningPool, arrived: Sequence[tuple[Member, object]]) -> None:
+def hear(listening: ListeningPool, arrived: Sequence[tuple[Member, Samples]]) -> None:
     """Give every ear what its line brought, then judge all of it in one go."""
     for member, samples in arrived:
-        cast(Line, member).ear.push(samples)  # type: ignore[arg-type]
+        cast(Line, member).ear.push(samples)
     listening.process()
 
 
