@@ -1,6 +1,7 @@
 """A speech worker behind a real gRPC server, in the test's own event loop."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,10 +30,20 @@ class Worker:
         phrases = [phrase(first_id + i, text) for i, text in enumerate(texts)]
         return await self.exchange([opening(**options), *phrases, pb.SynthesizeRequest(flush=pb.Flush())])
 
-    async def exchange(self, requests: Iterable[pb.SynthesizeRequest]) -> "Heard":
-        """Send the requests, take all responses. Raises AioRpcError."""
-        heard = Heard()
-        async for response in self.stub.Synthesize(iter(requests)):
+    async def exchange(self, requests: Sequence[pb.SynthesizeRequest]) -> "Heard":
+        """Send the requests, take all responses. Raises AioRpcError. What follows `open` waits until that is accepted:
+        gRPC masks the reason of a refusal while something is being written."""
+        heard, accepted = Heard(), asyncio.Event()
+
+        async def sending() -> AsyncIterator[pb.SynthesizeRequest]:
+            first, *others = requests
+            yield first
+            await accepted.wait()
+            for request in others:
+                yield request
+
+        async for response in self.stub.Synthesize(sending() if requests else iter(())):
+            accepted.set()
             heard.take(response)
         return heard
 
