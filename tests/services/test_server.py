@@ -17,14 +17,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from protos import text_to_speech_pb2 as pb
 from protos import text_to_speech_pb2_grpc as pb_grpc
+from scripts.ports import free_port
 from services.channels import check, connect, wait_serving
 from services.errors import Unavailable, from_rpc
 from tests.services.example_server import NAME
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Process:
