@@ -73,7 +73,8 @@ def mel_bands() -> Floats:
     frequencies = np.linspace(0, RATE / 2, _WINDOW // 2 + 1)[:, None]
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
     triangles = np.minimum((frequencies - low) / (middle - low), (high - frequencies) / (high - middle))
-    return (np.maximum(triangles, 0) * (2 / (high - low))).astype(np.float32)
+    bands: Floats = (np.maximum(triangles, 0) * (2 / (high - low))).astype(np.float32)
+    return bands
 
 
 # The Slaney scale: 3 mel per 200 Hz up to 1000 Hz, from there 27 mel for every factor of 6.4.
