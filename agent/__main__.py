@@ -1,8 +1,13 @@
 """The agent process: `python -m agent` serves calls, `check` reads the agents' files, `dial` places a call."""
 
+import os
+
+# The turn model's features are matrix products that would otherwise wake a thread on every core. Read when numpy is
+# loaded, hence before it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import argparse
 import asyncio
-import os
 import sys
 from pathlib import Path
 

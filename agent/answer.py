@@ -220,6 +220,10 @@ class Answer:
             finally:
                 waiting.cancel()
                 work.cancel()
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                # 3.11's `wait_for`, inside a library too, loses a cancellation that comes as its own work ends: a
+                # transfer that succeeds ends the call in the same moment.
+                raise asyncio.CancelledError
             if isinstance(action, EndCall):
                 self.hang_up = True
                 speak = not any(generation.text.strip() for generation in self.generations)

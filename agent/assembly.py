@@ -13,6 +13,7 @@ from agent.audio import Samples
 from agent.call import Parts
 from agent.clients import LanguageModel, SpeechToText, TextToSpeech, Workers
 from agent.clients.workers import LANGUAGE_MODEL, SPEECH_TO_TEXT, TEXT_TO_SPEECH
+from agent.collector import spare_calls
 from agent.directory import Directory, load_agents
 from agent.http import HttpServer, HttpSettings, serve_http
 from agent.line import Line
@@ -40,6 +41,7 @@ async def serve(settings: AgentSettings) -> None:
         switchboard, store = await stack.enter_async_context(assembled(settings, directory, sip))
         http = await stack.enter_async_context(http_interface(settings, switchboard, store))
         await stack.enter_async_context(sip)
+        spare_calls()
         log.info("serving", extra={"sip_port": settings.sip_port, "http_port": http.port})
         serving = asyncio.create_task(switchboard.serve())
         stop = asyncio.create_task(_stopped())

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -148,7 +148,9 @@ class Call:
                 conversation.close()
                 for loop in loops:
                     loop.cancel()
-                await asyncio.wait_for(around.tooling.settled(), _WRITES_MAY_TAKE)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(around.tooling.settled(), _WRITES_MAY_TAKE)
+                around.tooling.give_up()
 
     # -- loops -------------------------------------------------------------------------------------------------------
 
@@ -162,8 +164,8 @@ class Call:
                     masked = around.tooling.mask_digits
                     self._record.digits(self.elapsed(), key, masked=masked)
                     around.tooling.press(key)
-                    if key == self.definition.recording.opt_out_digit:
-                        around.recording.refuse()
+                    if key == self.definition.recording.opt_out_digit and around.recording.refuse():
+                        self._record.event("recording", self.elapsed(), allowed=False, by="key")
                 case RemoteHold(held):
                     self._record.event("hold", self.elapsed(), held=held)
                     line.hold(held)

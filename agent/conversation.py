@@ -161,8 +161,9 @@ class Conversation:
         if answer is None:
             raise RuntimeError("an answer was confirmed that was never begun")
         self._note_turn(answer, stopped, over)
-        if refuses(answer.text, self._around.definition.recording.opt_out_phrases):
-            self._around.recording.refuse()
+        phrases = self._around.definition.recording.opt_out_phrases
+        if refuses(answer.text, phrases) and self._around.recording.refuse():
+            self._around.record.event("recording", self._around.elapsed(), allowed=False, by="words")
         self._answering.confirm(answer)
 
     def _note_turn(self, answer: Answer, stopped: float, over: float) -> None:
@@ -175,8 +176,10 @@ class Conversation:
     def _consent(self) -> None:
         """The caller has answered whether the call may be recorded; now comes the greeting."""
         self._consent_asked = False
-        if agrees(self._question):
+        allowed = agrees(self._question)
+        if allowed:
             self._around.recording.start()
+        self._around.record.event("recording", self._around.elapsed(), allowed=allowed, by="answer")
         self._around.turn_log.write("consent", caller=self._question, words=self.hearing.words)
         self._own.say(Kind.GREETING, self._around.definition.greeting)
 

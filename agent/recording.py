@@ -18,12 +18,13 @@ class Recording:
         if self._recorder is None and not self._refused:
             self._recorder = self._record.recorder(self._rate)
 
-    def refuse(self) -> None:
-        """The caller does not want it: nothing of it stays."""
-        self._refused = True
+    def refuse(self) -> bool:
+        """The caller does not want it: nothing of it stays. Returns whether that is new."""
+        known, self._refused = self._refused, True
         if self._recorder is not None:
             self._recorder.discard()
             self._recorder = None
+        return not known
 
     def mask(self, hide: bool) -> None:
         """While the caller presses keys that must not be kept."""

@@ -5,6 +5,7 @@ A write waits for the confirmed end of the caller's turn, is not cancelled by an
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from agent.store.store import CallRecord
 from agent.telephony.leg import Leg, TransferFailed
 from agent.tools.results import Action, CollectDigits, ToolContext, ToolResult, TransferCall
 from agent.tools.toolbox import Toolbox
+
+log = logging.getLogger(__name__)
 
 _INTERRUPTED = json.dumps({"error": "interrupted", "detail": "the caller spoke before this was done"})
 
@@ -77,6 +80,12 @@ class Tooling:
         """Return once no write is under way, so that its result stands in the history before the next question."""
         if self._writes:
             await asyncio.wait(self._writes)
+
+    def give_up(self) -> None:
+        """The call is over, and what is not done by now is left."""
+        for write in self._writes:
+            log.warning("a tool was not done when the call had ended", extra={"tool_call": write.get_name()})
+            write.cancel()
 
     def waiting_phrase(self, tool: str) -> str:
         """What to say when `tool` takes long; empty: nothing."""

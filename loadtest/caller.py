@@ -2,6 +2,7 @@
 
     python -m loadtest.caller booking --to sip:agent@127.0.0.1:5060 --out var/calls/one
 
+With `--answer PORT` it is called: it says `ready`, takes the first call that comes, and plays its scenario there.
 Exit code 0: the call went as the scenario expects; 1: it did not; 2: the scenario has a mistake; 3: not answered.
 """
 
@@ -117,10 +118,16 @@ def _tell(event: Event) -> None:
     sys.stdout.flush()
 
 
-async def _call(name: str, scenario: Scenario, target: str, folder: Path, ring: float) -> Report:
+async def _call(name: str, scenario: Scenario, target: str | int, folder: Path, ring: float) -> Report:
+    """Call an address, or take a call on a port."""
     performance = rehearse(Studio(), scenario, today())
-    async with phone() as line:
-        recording = await line.call(target, announced(performance, _tell), ring)
+    async with phone(port=target if isinstance(target, int) else 0) as line:
+        if isinstance(target, int):
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
+            recording = await line.take(announced(performance, _tell), ring)
+        else:
+            recording = await line.call(target, announced(performance, _tell), ring)
     told = report(name, performance, recording)
     write(folder, told, recording)
     return told
@@ -130,13 +137,16 @@ def main() -> int:
     """Make one call; the exit code says how it went."""
     parser = argparse.ArgumentParser(prog="python -m loadtest.caller", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("scenario", help=f"{', '.join(names())}, or a .toml file")
-    parser.add_argument("--to", required=True, help="SIP address to call, such as sip:agent@127.0.0.1:5060")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--to", help="SIP address to call, such as sip:agent@127.0.0.1:5060")
+    where.add_argument("--answer", type=int, metavar="PORT", help="take a call on this port instead")
     parser.add_argument("--out", type=Path, default=Path("var/caller"), help="folder for recording and events")
-    parser.add_argument("--ring", type=float, default=15.0, help="seconds to wait for an answer (default 15)")
+    parser.add_argument("--ring", type=float, default=15.0, help="seconds to wait for answer or call (default 15)")
     given = parser.parse_args()
     try:
         scenario = load(given.scenario)
-        told = asyncio.run(_call(given.scenario, scenario, given.to, given.out, given.ring))
+        target = given.to or given.answer
+        told = asyncio.run(_call(given.scenario, scenario, target, given.out, given.ring))
     except ScenarioError as error:
         sys.stderr.write(f"{error}\n")
         return 2

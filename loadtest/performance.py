@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from agent.audio import Samples, level_dbfs
-from loadtest.scenario import Backchannel, Digits, HangUp, Interrupt, Listen, Pause, Say, Scenario, Step
+from loadtest.echo import EchoPath
+from loadtest.scenario import Backchannel, Digits, HangUp, Hold, Interrupt, Listen, Pause, Say, Scenario, Step
 
 RATE = 8000
 FRAME = 160
@@ -33,8 +34,9 @@ class Clip:
 
 
 EventKind = Literal[
-    "say", "interrupt", "backchannel", "digits", "agent_started", "agent_finished", "hung_up", "gave_up", "done"
-]
+    "say", "interrupt", "backchannel", "digits", "held", "resumed", "agent_started", "agent_finished", "hung_up",
+    "gave_up", "done",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Output:
     frame: Samples
     digits: str = ""
     hang_up: bool = False
+    hold: bool | None = None
+    """Put the far end on hold, or take it back; None: leave it as it is."""
 
 
 @dataclass
@@ -105,6 +109,8 @@ class Performance:
         self._voice = np.zeros(FRAME, dtype=np.int16)
         self._digits = ""
         self._hang_up = False
+        self._hold: bool | None = None
+        self._echo = EchoPath(self.scenario.echo, FRAME, RATE) if self.scenario.echo else None
         self._script = self._play()
 
     def tick(self, heard: Samples) -> Output:
@@ -113,16 +119,18 @@ class Performance:
         if event := self._ear.hear(heard, self.position):
             self.events.append(event)
         self._voice = np.zeros(FRAME, dtype=np.int16)
-        self._digits = ""
+        self._digits, self._hold = "", None
         if not self.over and next(self._script, "end") == "end":
             self.over = True
-        return Output(self._mixed(), self._digits, self._hang_up)
+        return Output(self._mixed(heard), self._digits, self._hang_up, self._hold)
 
-    def _mixed(self) -> Samples:
-        if not len(self.background):
-            return self._voice
-        start = self.position % (len(self.background) - FRAME)
-        total = self._voice.astype(np.int32) + self.background[start : start + FRAME]
+    def _mixed(self, heard: Samples) -> Samples:
+        total = self._voice.astype(np.int32)
+        if len(self.background):
+            start = self.position % (len(self.background) - FRAME)
+            total += self.background[start : start + FRAME]
+        if self._echo is not None:
+            total += self._echo.of(heard)
         return np.clip(total, -32768, 32767).astype(np.int16)
 
     # The script is a generator; each yield is one tick. That keeps "do this, then wait for that" readable.
@@ -159,6 +167,9 @@ class Performance:
             case Listen():
                 yield from self._wait_for_agent()
                 self._answered = self._ear.finished
+            case Hold():
+                yield from self._wait_into_answer(step.after)
+                yield from self._put_on_hold(step.hold)
             case HangUp():
                 if step.wait:
                     yield from self._wait_for_agent()
@@ -183,6 +194,19 @@ class Performance:
                 self._leave("gave_up")
                 return
             yield
+
+    def _put_on_hold(self, seconds: float) -> Iterator[None]:
+        """The agent is silent meanwhile; afterwards it goes on, and only that counts as an answer."""
+        if self._hang_up:
+            return
+        self._hold = True
+        self.events.append(Event("held", self.position))
+        yield
+        yield from self._wait(seconds)
+        self._hold = False
+        self._answered = self._ear.finished + self._ear.speaking
+        self.events.append(Event("resumed", self.position, self.position))  # patience begins anew
+        yield
 
     def _until_the_end(self) -> Iterator[None]:
         self.done = True

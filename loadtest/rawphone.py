@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from loadtest.rawmedia import Datagrams, RawMedia
 
 LOCAL = "127.0.0.1"
+PATIENCE = 30.0
+"""Seconds for a message: a peer on a busy machine, and SIP's own repetitions up to its 32 s, take their time."""
 _branches = itertools.count(1)
 
 
@@ -134,7 +136,7 @@ class RawPhone:
             f"{routes}{extra}{kind}Content-Length: {len(body)}\r\n\r\n{body}"
         )
 
-    async def receive(self, want: Callable[[Message], bool], timeout: float = 5.0) -> Message:
+    async def receive(self, want: Callable[[Message], bool], timeout: float = PATIENCE) -> Message:
         """The next message for which `want` holds; others are left out. Raises TimeoutError."""
         async with asyncio.timeout(timeout):
             while True:
@@ -142,7 +144,7 @@ class RawPhone:
                 if want(message):
                     return message
 
-    async def response(self, method: str = "INVITE", timeout: float = 5.0) -> Message:
+    async def response(self, method: str = "INVITE", timeout: float = PATIENCE) -> Message:
         """The final response to a request."""
         return await self.receive(lambda m: m.status >= 200 and m.method == method, timeout)
 

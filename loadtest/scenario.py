@@ -44,6 +44,17 @@ class Noise(_Part):
     """Speech level over noise level."""
 
 
+class Echo(_Part):
+    """The caller's loudspeaker is heard by their microphone: what the agent says comes back, quieter and later."""
+
+    level_db: float = Field(ge=-60, le=-3)
+    """Of what comes back over what was heard."""
+    delay: float = Field(ge=0.02, le=0.5)
+    """Seconds from loudspeaker to line. The buffers of both telephones come on top of it."""
+    room: float = Field(default=0.0, ge=0, le=0.6)
+    """Seconds in which the room's reverberation falls by 60 dB; 0: one clean copy."""
+
+
 class Say(_Part):
     """Speak once the agent has finished, or at once."""
 
@@ -84,6 +95,13 @@ class Listen(_Part):
     listen: Literal[True]
 
 
+class Hold(_Part):
+    """Put the agent on hold for so many seconds, some seconds into what it says next."""
+
+    hold: float = Field(gt=0, le=120)
+    after: float = Field(default=1.0, ge=0, le=30)
+
+
 class HangUp(_Part):
     """End the call once the agent has finished, or at once. Without it, the agent is expected to."""
 
@@ -91,7 +109,7 @@ class HangUp(_Part):
     wait: bool = True
 
 
-Step = Say | Interrupt | Backchannel | Digits | Pause | Listen | HangUp
+Step = Say | Interrupt | Backchannel | Digits | Pause | Listen | Hold | HangUp
 _STEPS: dict[str, type[Step]] = {
     "say": Say,
     "interrupt": Interrupt,
@@ -99,6 +117,7 @@ _STEPS: dict[str, type[Step]] = {
     "digits": Digits,
     "pause": Pause,
     "listen": Listen,
+    "hold": Hold,
     "hang_up": HangUp,
 }
 
@@ -131,6 +150,7 @@ class Scenario(_Part):
     """Working days from today; four at most, so that a weekday's name means one day."""
     voice: Voice = Voice()
     noise: Noise | None = None
+    echo: Echo | None = None
     patience: Annotated[float, Field(ge=0.2, le=5)] = 0.9
     """Seconds of silence after which the agent is taken to have finished."""
     give_up: Annotated[float, Field(ge=1, le=120)] = 15.0

@@ -81,26 +81,24 @@ async def place_call(
     hear: Hear = lambda _: None,
     impairment: Impairment | None = None,
     longest: float = CALL_SECONDS,
+    called: str = "agent",
 ) -> PlacedCall:
-    """Call the stack once, with `hear` told of the caller's events as they happen. Raises CallFailed, also when the
-    call takes more than `longest` seconds."""
+    """Call the number `called` of the stack once, with `hear` told of the caller's events as they happen. Raises
+    CallFailed, also when the call takes more than `longest` seconds."""
     known = {call["id"] for call in await calls(stack)}
     async with relayed(stack.sip_address, folder / CAPTURE_FILE, impairment or Impairment()) as address:
-        complaint, peak = await _run_caller(scenario, address, folder, hear, longest)
+        complaint, peak = await _run_caller(scenario, f"sip:{called}@{address[0]}:{address[1]}", folder, hear, longest)
         record = await _record(stack, known)
     (folder / RECORD_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
     report, said, heard = caller.read(folder)
     return PlacedCall(folder, report, said, heard, capture.load(folder / CAPTURE_FILE), record, peak, complaint)
 
 
-async def _run_caller(
-    scenario: str, address: tuple[str, int], folder: Path, hear: Hear, longest: float
-) -> tuple[str, int]:
+async def _run_caller(scenario: str, target: str, folder: Path, hear: Hear, longest: float) -> tuple[str, int]:
     """What the caller complained of, and the most memory it had."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "loadtest.caller", scenario, "--to", f"sip:agent@{address[0]}:{address[1]}",
-        "--out", str(folder), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
+        sys.executable, "-m", "loadtest.caller", scenario, "--to", target, "--out", str(folder), cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stderr is not None

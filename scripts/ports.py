@@ -1,12 +1,17 @@
-"""Free ports of this machine, and who has one that is not free."""
+"""Free ports of this machine."""
 
+import random
 import socket
-from collections.abc import Sequence
+
+_OUR_RANGE = (10_000, 19_900)
+"""Above the well-known services, below the agent's usual media ports (20000) and those that Linux hands out (32768)."""
+_CHANCE = random.SystemRandom()
+"""Not the common generator: whoever seeds that would get the same ports every time."""
 
 
-def is_free(host: str, port: int, kinds: Sequence[socket.SocketKind] = (socket.SOCK_STREAM,)) -> bool:
-    """Whether a port can be bound, for every kind."""
-    for kind in kinds:
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a port can be bound, for UDP and for TCP: SIP wants both."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as probe:
             if kind is socket.SOCK_STREAM:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -17,19 +22,20 @@ def is_free(host: str, port: int, kinds: Sequence[socket.SocketKind] = (socket.S
     return True
 
 
-def free_port(host: str = "127.0.0.1", kinds: Sequence[socket.SocketKind] = (socket.SOCK_STREAM,)) -> int:
-    """A port that is free now, for every kind. Somebody may take it before you do; that is seen when you bind it."""
-    for _ in range(100):
-        with socket.socket(socket.AF_INET, kinds[0]) as probe:
-            probe.bind((host, 0))
-            port: int = probe.getsockname()[1]
-        if is_free(host, port, kinds):
-            return port
-    raise OSError(f"no port of {host} is free")
+def free_ports(count: int, host: str = "127.0.0.1") -> int:
+    """The first of `count` neighbouring ports that are free now; an even number. Somebody may take one before you do;
+    that is seen when you bind it. To make it rare they are drawn at random, and from below those that the system itself
+    hands out to whoever connects."""
+    for _ in range(1000):
+        first = _CHANCE.randrange(*_OUR_RANGE, 2)
+        if all(is_free(first + offset, host) for offset in range(count)):
+            return first
+    raise OSError(f"no {count} neighbouring ports of {host} are free")
 
 
-SIP_KINDS = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
-"""SIP wants the same port for UDP and TCP."""
+def free_port(host: str = "127.0.0.1") -> int:
+    """One such port."""
+    return free_ports(1, host)
 
 
 def machine_address() -> str:

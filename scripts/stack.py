@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import aiohttp
 from agent.http.token import token_path
 from agent.tools.appointments import appointments_in
 from loadtest.scenario import Appointment
-from scripts.ports import SIP_KINDS, free_port
+from scripts.ports import free_ports
 from scripts.supervisor import Program, Supervisor, Tell
 from services.channels import connect, wait_serving
 from services.errors import ServiceError
@@ -45,7 +45,8 @@ class Ports:
     @classmethod
     def free(cls) -> "Ports":
         """Ports that nobody uses now."""
-        return cls(free_port(), free_port(), free_port(), free_port(HOST, SIP_KINDS), free_port())
+        first = free_ports(len(fields(cls)), HOST)
+        return cls(*range(first, first + len(fields(cls))))
 
     def worker(self, name: str) -> int:
         """Of a worker by its short name."""

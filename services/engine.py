@@ -92,7 +92,7 @@ class EngineThread:
 
     def _work(self) -> None:
         if self._nice and sys.platform == "linux":  # where the priority is a thread's own, and not the process's
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
+            os.nice(self._nice)  # counted from where the process stands; never above 19
         while job := self._next():
             if not job.result.cancelled():
                 job.do()

@@ -42,6 +42,7 @@ def run_virtual(main: Coroutine[Any, Any, T]) -> T:
     loop._clock_resolution = 1e-9  # type: ignore[attr-defined]
     try:
         result = loop.run_until_complete(main)
+        loop.run_until_complete(loop.shutdown_asyncgens())
         left = [task for task in asyncio.all_tasks(loop) if not task.done()]
         assert not left, f"tasks left running: {left}"
         return result

@@ -17,6 +17,7 @@ from agent.telephony.leg import CallInfo, EndReason
 from agent.telephony.policy import is_allowed_source, user_of
 from agent.telephony.ports import PortTaken, claim_ports
 from agent.telephony.sipleg import SipLeg
+from agent.telephony.slack import coarse_timers
 from agent.telephony.sources import SourceWatch
 from agent.telephony.stuck import LIMIT as STUCK_LIMIT
 from agent.telephony.stuck import StuckCalls
@@ -28,6 +29,9 @@ CHECK_SECONDS = 1.0
 FAREWELL_SECONDS = 0.5
 """How long a stack that cannot be closed may still deliver its last BYEs."""
 REGISTER_RETRY_SECONDS = 30.0
+TIMER_SLACK_SECONDS = 0.001
+"""The stack wakes a thread of every call 250 times a second to look whether a packet is due. Woken together, they cost
+two thirds; a packet leaves 0.5 ms later on average."""
 
 
 class SipError(Exception):
@@ -146,7 +150,8 @@ class SipRuntime:
             self._exits.enter_context(self._sources)
         public = await self._exits.enter_async_context(PublicAddress(settings.sip_public_address, settings.sip_address))
         try:
-            await self._runtime.start(stack_config(settings, trace=watch))
+            with coarse_timers(TIMER_SLACK_SECONDS):
+                await self._runtime.start(stack_config(settings, trace=watch))
         except BaresipError as error:
             raise SipError(f"the SIP stack does not start: {error}") from None
         self._exits.push_async_callback(self._stop)

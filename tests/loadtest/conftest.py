@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.ports import SIP_KINDS, free_port
+from scripts.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def answerer() -> Iterator[tuple[str, int]]:
     """Its SIP address."""
-    port = free_port("127.0.0.1", SIP_KINDS)
+    port = free_port()
     command = [sys.executable, str(Path(__file__).with_name("answerer.py")), str(port)]
     with subprocess.Popen(
         command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True

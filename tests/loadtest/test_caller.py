@@ -16,7 +16,7 @@ from loadtest.scenario import Appointment, expected_appointment, parse
 from loadtest.scenarios import load
 from loadtest.verdict import CallFacts, booking_complaints
 from loadtest.verdict import complaints as call_complaints
-from scripts.ports import SIP_KINDS, free_port
+from scripts.ports import free_port
 
 SCENARIO = parse('title = "x"\n[[step]]\nsay = "Hi."\n[expect]\nended_by = "agent"', "x")
 SUNDAY = date(2026, 11, 22)
@@ -70,7 +70,7 @@ def test_a_mistake_in_the_scenario_is_one_line_and_exit_code_2(tmp_path: Path) -
 
 @pytest.mark.models
 def test_nobody_there_is_exit_code_3(tmp_path: Path) -> None:
-    port = free_port("127.0.0.1", SIP_KINDS)
+    port = free_port()
     code, lines = _run("question", "--to", f"sip:a@127.0.0.1:{port}", "--out", str(tmp_path), "--ring", "1")
     assert code == 3
     assert lines[-1].startswith("no call: ")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pytest
 
 from agent.audio import Samples
 from loadtest.performance import FRAME, RATE, Clip, Ear, Event, Performance
@@ -127,3 +128,32 @@ def test_a_click_is_not_speech() -> None:
     assert ear.hear(QUIET, 2 * FRAME) is None
     assert not ear.speaking
     assert [ear.hear(LOUD, n * FRAME) for n in (3, 4)] == [None, Event("agent_started", 2 * FRAME)]
+
+
+def test_holds_in_mid_sentence_and_hears_the_agent_go_on() -> None:
+    caller = performance(scenario("hold = 4.0\nafter = 1.0", 'say = "Thanks."', "hang_up = true\nwait = false"))
+    holds: list[tuple[float, bool]] = []
+    agent = talks((0.5, 1.6), (6.0, 7.0))
+    for tick in range(20 * SECOND):
+        out = caller.tick(LOUD if agent(tick, caller) else QUIET)
+        if out.hold is not None:
+            holds.append((tick / SECOND, out.hold))
+        if out.hang_up:
+            break
+    (began, first), (ended, second) = holds
+    assert (first, second) == (True, False)
+    assert began == pytest.approx(1.5, abs=0.1)
+    assert ended - began == pytest.approx(4.0, abs=0.1)
+    assert the(caller, "say").at / RATE > 7.0, "what was said before the hold is no answer"
+    assert [kind for kind in kinds(caller) if kind in ("held", "resumed")] == ["held", "resumed"]
+
+
+def test_a_loudspeaker_sends_back_what_is_heard() -> None:
+    caller = performance(
+        scenario("pause = 2.0", "hang_up = true\nwait = false", head="echo = { level_db = -20, delay = 0.2 }")
+    )
+    sent = np.concatenate(play(caller, talks((0.5, 1.0))))
+    loud = np.flatnonzero(sent)
+    assert loud[0] / RATE == pytest.approx(0.7, abs=0.03)
+    assert loud[-1] / RATE == pytest.approx(1.2, abs=0.03)
+    assert np.abs(sent).max() == 300

@@ -36,6 +36,9 @@ def test_the_kinds_of_call_that_are_promised() -> None:
     ("text", "complaint"),
     [
         ("title =", "not TOML"),
+        ('title = "x"\necho = { level_db = -20 }\n' + STEP, "echo.delay: "),
+        ('title = "x"\necho = { level_db = 3, delay = 0.2 }\n' + STEP, "echo.level_db: "),
+        ('title = "x"\n[[step]]\nhold = 0', "step 1: hold: "),
         ('title = "x"', "no [[step]]"),
         ('title = "x"\nstep = 3', "[[step]] table"),
         ('title = "x"\n[[step]]\nsay = "a"\npause = 1', "step 1: needs exactly one of"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.ports import SIP_KINDS, free_port, is_free
+from scripts.ports import free_port, is_free
 from scripts.supervisor import FIRST_DELAY, LONGEST_DELAY, Backoff, Program, StartFailed, Supervisor, why_it_ended
 
 MODULES = {
@@ -127,8 +127,9 @@ def test_the_line_that_explains(tmp_path: Path, lines: str, why: str) -> None:
 
 
 def test_ports() -> None:
-    port = free_port("127.0.0.1", SIP_KINDS)
-    assert is_free("127.0.0.1", port, SIP_KINDS)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", port))
-        assert not is_free("127.0.0.1", port, SIP_KINDS)
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        port = free_port()
+        assert is_free(port)
+        with socket.socket(socket.AF_INET, kind) as taken:
+            taken.bind(("127.0.0.1", port))
+            assert not is_free(port)

@@ -17,14 +17,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from protos import text_to_speech_pb2 as pb
 from protos import text_to_speech_pb2_grpc as pb_grpc
+from scripts.ports import free_port
 from services.channels import check, connect, wait_serving
 from services.errors import Unavailable, from_rpc
 from tests.services.example_server import NAME
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+from tests.waiting import LONG
 
 
 class Process:
@@ -39,10 +36,10 @@ class Process:
     async def warm(self) -> None:
         assert self.process.stdin
         self.process.stdin.write(b"\n")
-        await wait_serving(self.channel, NAME, 20)
+        await wait_serving(self.channel, NAME, LONG)
 
     async def reachable(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG):
             await self.channel.channel_ready()
 
     async def stream(self) -> Any:
@@ -51,7 +48,7 @@ class Process:
         return call
 
     async def ended(self) -> tuple[int, str, str]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, out.decode(), err.decode()
@@ -87,13 +84,13 @@ async def start() -> AsyncIterator[Callable[..., Awaitable[Process]]]:
 async def test_not_serving_until_warm_then_serving_with_reflection_and_metrics(start: Any) -> None:
     one = await start()
     await one.reachable()
-    assert "not serving" in await check(one.channel, NAME, 2)
-    assert "not serving" in await check(one.channel, "", 2)
+    assert "not serving" in await check(one.channel, NAME, LONG)
+    assert "not serving" in await check(one.channel, "", LONG)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await one.stub.ListVoices(pb.ListVoicesRequest())
     assert str(from_rpc(refused.value)) == "not warm yet"
     await one.warm()
-    assert await check(one.channel, "", 2) == ""
+    assert await check(one.channel, "", LONG) == ""
     assert (await one.stub.ListVoices(pb.ListVoicesRequest())).voices[0].name == "one"
 
     reflection: Any = reflection_pb2_grpc.ServerReflectionStub(one.channel)
@@ -125,13 +122,13 @@ async def test_metrics_count_requests_by_code(start: Any) -> None:
     call = await one.stream()
     call.cancel()
     wanted = {("OK", "2.0"), ("UNAVAILABLE", "1.0"), ("CANCELLED", "1.0")}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LONG):
         while not wanted <= await asyncio.to_thread(counted, metrics):  # noqa: ASYNC110 - in another process
             await asyncio.sleep(0.02)
 
 
 def counted(port: int) -> set[tuple[str, str]]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LONG) as reply:
         lines = reply.read().decode().splitlines()
     start = 'trunkline_worker_requests_total{code="'
     ours = [line.removeprefix(start) for line in lines if line.startswith(start)]
@@ -145,9 +142,9 @@ async def test_sigterm_drains_streams_end_and_the_process_too(start: Any) -> Non
     watch: Any = health_pb2_grpc.HealthStub(one.channel).Watch(health_pb2.HealthCheckRequest(service=NAME))
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
     one.process.send_signal(signal.SIGTERM)
-    assert 20 < (await call.read()).draining.deadline_seconds <= 30
+    assert 5 < (await call.read()).draining.deadline_seconds <= 30
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    assert "not serving" in await check(one.channel, NAME, 2)
+    assert "not serving" in await check(one.channel, NAME, LONG)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await one.stub.Synthesize().read()
     assert isinstance(from_rpc(refused.value), Unavailable)
@@ -174,7 +171,7 @@ async def test_a_second_signal_cuts_streams(start: Any) -> None:
 
 
 async def test_the_deadline_cuts_streams(start: Any) -> None:
-    one = await start(drain_seconds="0.2")
+    one = await start(drain_seconds="1")
     await one.warm()
     call = await one.stream()
     one.process.send_signal(signal.SIGTERM)
@@ -234,8 +231,8 @@ async def test_a_wrong_setting_is_one_line_and_exit_code_2(start: Any) -> None:
 
 async def test_waiting_for_a_worker_that_is_not_there_says_why() -> None:
     channel = connect(f"127.0.0.1:{free_port()}")
-    with pytest.raises(Unavailable, match=rf"{NAME} did not become ready within 0\.3 s: .*connect"):
-        await wait_serving(channel, NAME, 0.3)
+    with pytest.raises(Unavailable, match=rf"{NAME} did not become ready within 3 s: .*connect"):
+        await wait_serving(channel, NAME, 3)
     await channel.close()
 
 
@@ -244,10 +241,10 @@ async def test_a_channel_finds_a_worker_that_is_started_again(start: Any) -> Non
     await one.warm()
     one.process.kill()
     await one.process.wait()
-    assert await check(one.channel, NAME, 2) != ""
+    assert await check(one.channel, NAME, LONG) != ""
     again = await start(port=one.port)
     await again.warm()
-    await wait_serving(one.channel, NAME, 5)
+    await wait_serving(one.channel, NAME, LONG)
 
 
 async def test_a_peer_that_freezes_is_noticed(start: Any) -> None:
@@ -257,7 +254,7 @@ async def test_a_peer_that_freezes_is_noticed(start: Any) -> None:
     call = await one.stream()
     one.process.send_signal(signal.SIGSTOP)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(LONG):
             with pytest.raises(grpc.aio.AioRpcError) as lost:
                 await call.read()
     finally:

@@ -187,7 +187,7 @@ async def test_a_blocked_loop_shows_in_the_lag() -> None:
 def test_metrics_are_served() -> None:
     count_request("Echo", "OK")
     port = serve_metrics("127.0.0.1", 0)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
         text = reply.read().decode()
     assert 'trunkline_worker_requests_total{code="OK",service="Echo"}' in text
 

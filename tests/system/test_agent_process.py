@@ -17,9 +17,9 @@ import pytest
 from agent.audio import Samples, level_dbfs
 from agent.telephony.leg import Connected, Ended, Leg
 from agent.telephony.sip import SipRuntime
-from scripts.ports import free_port
+from scripts.ports import free_port, free_ports
 from scripts.stack import ROOT, StackOptions, running
-from tests.agent.telephony.support import free_ports, sip_settings
+from tests.agent.telephony.support import sip_settings
 
 AGENT = """
 name = "desk"

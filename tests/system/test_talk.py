@@ -8,6 +8,7 @@ import pytest
 
 from agent.clients.types import Message, Role, ToolCall
 from agent.marks import Mark
+from agent.telephony.leg import EndReason
 from agent.tools.results import Action, CollectDigits, EndCall, TransferCall
 from tests.stage import Reply, Stage, StageTools, tone
 from tests.virtual_time import run_virtual
@@ -419,6 +420,49 @@ def test_a_transfer_and_the_way_back(answer: str | None, end: str) -> None:
     assert stage.record.end == end
     if answer:
         assert "nobody is there" in stage.record.turns[-1].agent_heard
+
+
+def test_a_transfer_whose_success_arrives_with_the_end_of_the_call_ends_it() -> None:
+    """As the SIP stack has it: one event says that the transfer is done and that the call is over, and 3.11's
+    `wait_for` then swallows the cancellation of whoever waited for the first."""
+
+    async def scene(stage: Stage) -> None:
+        async def hand_over(target: str) -> None:
+            loop = asyncio.get_running_loop()
+            done = loop.create_future()
+
+            def closed() -> None:
+                done.set_result(None)
+                stage.leg.far.end(EndReason.TRANSFERRED)
+
+            loop.call_later(0.2, closed)
+            await asyncio.wait_for(done, 30)
+
+        stage.leg.transfer = hand_over  # type: ignore[method-assign]
+        await stage.say(1.0)
+        await stage.until(lambda: stage.record.end)
+
+    stage = act(
+        scene, transfer, heard=["a person, please."], tools=StageTools({"transfer_call": ("write", transfer_call)})
+    )
+    assert stage.record.end == "transferred"
+
+
+def test_a_write_that_outlasts_the_call_does_not_hold_it_up() -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.say(1.0)
+        await stage.until(lambda: stage.tools.calls)
+        stage.leg.far.end(EndReason.CALLER_HUNG_UP)
+        began = stage.now
+        await stage.until(lambda: stage.record.end)
+        assert stage.now - began < 6
+
+    booked: list[float] = []
+    stage = act(
+        scene, booking, heard=["please book it."], tools=StageTools({"book": ("write", slow_booking(20.0, booked))})
+    )
+    assert stage.record.end == "caller_hung_up"
+    assert not booked
 
 
 def digits(history: Sequence[Message]) -> Sequence[Reply]:

@@ -21,7 +21,7 @@ from tts_worker.studio import Studio
 class Worker:
     """One that runs, and how to talk to it."""
 
-    stub: text_to_speech_pb2_grpc.TextToSpeechStub
+    stub: Any  # the generated one is typed for the synchronous client
     studio: Studio
     drain: Drain
 

@@ -12,8 +12,10 @@ import grpc
 import pytest
 
 from protos import text_to_speech_pb2_grpc
+from scripts.ports import free_port
 from services.channels import connect, wait_serving
 from tests.tts_worker.harness import opening, phrase
+from tests.waiting import LONG
 
 NAME = "trunkline.text_to_speech.v1.TextToSpeech"
 
@@ -21,7 +23,7 @@ NAME = "trunkline.text_to_speech.v1.TextToSpeech"
 def command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {f"TRUNKLINE_TTS_{name.upper()}": value for name, value in settings.items()}
     return subprocess.run(
-        [sys.executable, "-m", "tts_worker", *arguments], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "tts_worker", *arguments], env=environment, capture_output=True, text=True, timeout=LONG
     )
 
 
@@ -65,14 +67,15 @@ def test_mistakes_are_one_line(
     assert "Traceback" not in result.stderr
 
 
-async def test_a_stream_survives_the_drain_and_the_process_ends(unused_tcp_port: int) -> None:
-    settings = {"TRUNKLINE_TTS_ENGINE": "scripted", "TRUNKLINE_TTS_PORT": str(unused_tcp_port)}
+async def test_a_stream_survives_the_drain_and_the_process_ends() -> None:
+    port = free_port()
+    settings = {"TRUNKLINE_TTS_ENGINE": "scripted", "TRUNKLINE_TTS_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tts_worker", env=os.environ | settings, stderr=subprocess.DEVNULL
     )
     try:
-        async with connect(f"127.0.0.1:{unused_tcp_port}") as channel:
-            await wait_serving(channel, NAME, timeout=20)
+        async with connect(f"127.0.0.1:{port}") as channel:
+            await wait_serving(channel, NAME, timeout=LONG)
             stub = text_to_speech_pb2_grpc.TextToSpeechStub(channel)
             call = stub.Synthesize()
             await call.write(opening())
@@ -86,7 +89,7 @@ async def test_a_stream_survives_the_drain_and_the_process_ends(unused_tcp_port:
                 kinds.append(response.WhichOneof("message"))
             assert kinds[-1] == "done"
             assert set(kinds) == {"audio", "done"}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:

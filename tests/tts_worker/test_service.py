@@ -1,8 +1,8 @@
 """The contract of the service over real gRPC, with the engine that needs no model."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -13,10 +13,11 @@ from protos import common_pb2
 from protos import text_to_speech_pb2 as pb
 from services.errors import RETRY_AFTER
 from tests.tts_worker.harness import Heard, Worker, assert_spans_cover, opening, phrase, running
+from tests.waiting import LONG, until
 from tts_worker.scripted import ScriptedEngine
 
 TEXT = "A fairly long sentence, so that there are some messages to look at; and then some more."
-LONG = "word " * 400
+MANY_WORDS = "word " * 400
 FLUSH = pb.SynthesizeRequest(flush=pb.Flush())
 STOP = pb.SynthesizeRequest(stop=pb.Stop())
 
@@ -27,10 +28,22 @@ async def worker() -> AsyncIterator[Worker]:
         yield one
 
 
-async def until(condition: Callable[[], bool], seconds: float = 2.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is watched is on the other side of a socket
-            await asyncio.sleep(0.01)
+class HeldEngine(ScriptedEngine):
+    """Once it is told to hold, works on a piece until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.released = threading.Event(), threading.Event()
+        self.released.set()
+
+    def hold(self) -> None:
+        self.begun.clear()
+        self.released.clear()
+
+    def step(self, speeches: Any) -> Any:
+        self.begun.set()
+        assert self.released.wait(LONG)
+        return super().step(speeches)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +87,7 @@ async def test_without_a_seed_one_is_chosen_and_resumed_with(worker: Worker) -> 
 
 @pytest.mark.parametrize("kill_after", [0, 1, 40, 75, 76, -2])
 async def test_another_worker_goes_on_without_a_seam(kill_after: int) -> None:
-    texts = (LONG[:400], "And another one.")
+    texts = (MANY_WORDS[:400], "And another one.")
     async with running() as first, running() as second:
         whole = await first.say(*texts, first_id=7)
         blob = whole.audio[kill_after].resume
@@ -93,7 +106,7 @@ async def test_another_worker_goes_on_without_a_seam(kill_after: int) -> None:
         ([opening(), phrase(1, "")], "INVALID_ARGUMENT", "phrase.text: 0 code points; valid: 1 to 2000"),
         ([opening(), phrase(1, "x" * 2001)], "INVALID_ARGUMENT", "phrase.text: 2001"),
         ([opening(), phrase(1, "x"), phrase(1, "y")], "INVALID_ARGUMENT", "phrase.phrase_id"),
-        ([opening(), phrase(1, LONG), FLUSH, phrase(2, "x")], "INVALID_ARGUMENT", "phrase: sent after flush"),
+        ([opening(), phrase(1, MANY_WORDS), FLUSH, phrase(2, "x")], "INVALID_ARGUMENT", "phrase: sent after flush"),
         ([opening(sample_rate=44100)], "INVALID_ARGUMENT", "open.sample_rate: 44100; valid: 8000, 16000, 24000"),
         ([opening(encoding=0)], "INVALID_ARGUMENT", "open.encoding"),
         ([opening(encoding=99)], "INVALID_ARGUMENT", "open.encoding"),
@@ -113,10 +126,21 @@ async def test_wrong_requests_are_refused_by_field(
     await until(lambda: worker.studio.streams == 0)
 
 
-async def test_stop_ends_after_the_phrase_under_way(worker: Worker) -> None:
-    heard = await worker.exchange([opening(), phrase(1, TEXT), phrase(2, TEXT), STOP])
-    assert heard.done is not None
-    assert {a.phrase_id for a in heard.audio} <= {1}
+async def test_stop_ends_after_the_phrase_under_way() -> None:
+    engine = HeldEngine()
+    async with running(lambda: engine) as worker:
+        engine.hold()
+        call = worker.stub.Synthesize()
+        for request in (opening(), phrase(1, TEXT), phrase(2, TEXT), STOP):
+            await call.write(request)
+        assert (await call.read()).HasField("opened")
+        await until(engine.begun.is_set)
+        await asyncio.sleep(0.5)  # until the worker has read what was written
+        engine.released.set()
+        heard = Heard()
+        while heard.done is None:
+            heard.take(await call.read())
+        assert {a.phrase_id for a in heard.audio} == {1}
 
 
 async def test_phrases_may_come_while_others_sound_and_closing_is_flushing(worker: Worker) -> None:
@@ -154,7 +178,7 @@ async def test_a_client_that_does_not_read_blocks_only_itself_and_frees_its_plac
     stuck = worker.stub.Synthesize()
     await stuck.write(opening(sample_rate=24000))
     for number in range(1, 30):
-        await stuck.write(phrase(number, LONG[:2000]))
+        await stuck.write(phrase(number, MANY_WORDS[:2000]))
     await asyncio.sleep(0.3)
     for _ in range(3):
         assert (await worker.say(TEXT)).done is not None
@@ -163,16 +187,18 @@ async def test_a_client_that_does_not_read_blocks_only_itself_and_frees_its_plac
 
 
 async def test_cancelling_while_the_engine_works_frees_the_place_at_once() -> None:
-    async with running(lambda: ScriptedEngine(delay=0.5)) as worker:
+    engine = HeldEngine()
+    async with running(lambda: engine) as worker:
+        engine.hold()
         call = worker.stub.Synthesize()
         await call.write(opening())
         await call.write(phrase(1, TEXT))
         await call.read()
-        await asyncio.sleep(0.1)
-        began = time.monotonic()
+        await until(engine.begun.is_set)
         call.cancel()
         await until(lambda: worker.studio.streams == 0)
-        assert time.monotonic() - began < 0.4
+        assert not engine.released.is_set(), "the engine is still at work"
+        engine.released.set()
 
 
 async def test_draining_is_told_once_and_the_stream_goes_on(worker: Worker) -> None:
@@ -182,7 +208,7 @@ async def test_draining_is_told_once_and_the_stream_goes_on(worker: Worker) -> N
     worker.drain.begin(20)
     heard = Heard()
     heard.take(await call.read())
-    assert 19 < heard.draining[0].deadline_seconds <= 20
+    assert 5 < heard.draining[0].deadline_seconds <= 20
     await call.write(phrase(1, TEXT))
     await call.write(FLUSH)
     while heard.done is None:
@@ -206,6 +232,7 @@ async def test_streams_and_times_are_counted(worker: Worker) -> None:
         return REGISTRY.get_sample_value(f"trunkline_tts_{name}") or 0.0
 
     names = ("first_audio_seconds_count", "step_seconds_count", "streams")
+    await until(lambda: value("streams") == 0)  # those of the tests before
     before = [value(name) for name in names]
     call = worker.stub.Synthesize()
     await call.write(opening())
@@ -228,10 +255,20 @@ async def test_voices_are_listed_with_a_sample(worker: Worker) -> None:
 
 
 async def test_several_engine_threads_share_the_streams() -> None:
-    async with running(lambda: ScriptedEngine(delay=0.2), threads=2) as worker:
-        began = time.monotonic()
-        await asyncio.gather(worker.say("One."), worker.say("Two."))
-        assert time.monotonic() - began < 0.39
+    together, measured = threading.Barrier(2, timeout=LONG), threading.Event()
+
+    class Paired(ScriptedEngine):
+        """Each step waits for another one on another thread, once that is measured."""
+
+        def step(self, speeches: Any) -> Any:
+            if measured.is_set():
+                together.wait()
+            return super().step(speeches)
+
+    async with running(Paired, threads=2) as worker:
+        measured.set()
+        for heard in await asyncio.gather(worker.say("One."), worker.say("Two.")):
+            assert heard.done is not None
 
 
 class BrokenEngine(ScriptedEngine):

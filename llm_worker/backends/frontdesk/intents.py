@@ -10,6 +10,7 @@ class Intent(Enum):
 
     EMERGENCY = auto()
     ROBOT = auto()
+    UNRECORDED = auto()
     TRANSFER = auto()
     MESSAGE = auto()
     CANCEL = auto()
@@ -46,6 +47,10 @@ _RULES: dict[Intent, tuple[str, ...]] = {
         r"\b(?:are|am|is)\b.* (?:you|i|this)\b.* (?:robot|machine|computer|bot|ai|a i|recording)\b",
         r"\bare you\b.* (?:human|a person|real person|real)\b",
         r"\byou(?:'re| are) (?:a )?(?:robot|machine|computer|bot|recording)\b",
+    ),
+    Intent.UNRECORDED: (
+        r"\b(?:don't|do not|rather not|not|never|without|stop)\b.*(?<! a)(?<! any)(?<! my) record(?:ed|ing)?\b",
+        r"^no recording\b",
     ),
     Intent.TRANSFER: (
         rf"\b(?:speak|talk|connect me|put me through|put me on|transfer(?: me)?|get me)\b.* (?:to |with )?{_PERSON}\b",
@@ -101,7 +106,7 @@ _RULES: dict[Intent, tuple[str, ...]] = {
         r"\b(?:need|want|like|get) (?:to get )?a (?:check ?up|vaccination|flu shot|blood test|vaccine)\b",
     ),
     Intent.HOURS: (
-        r"\b(?:opening|office|business|your) (?:hours|times)\b",
+        r"\b(?:opening|office|business|your) (?:hours?|times?)\b",
         r"\bhours\b",
         r"\b(?:are|re) you (?:guys )?(?:open|closed)\b",
         r"\b(?:when|what time|how late|until when|what days|which days)\b.* (?:open|close|closed|opens|closes)\b",

@@ -91,6 +91,8 @@ def _at_any_time(desk: Desk, state: State, flat: str, wants: frozenset[Intent]) 
         return None
     if Intent.ROBOT in wants:
         return resume(state, f"I'm the automated assistant of {desk.practice.name}, not a person.")
+    if Intent.UNRECORDED in wants:  # the agent has seen to it
+        return resume(state, "All right.")
     if Intent.REPEAT in wants and state.last and not wants & {Intent.BOOK, Intent.MOVE}:
         return state, Reply(state.last)
     if Intent.TRANSFER in wants and Intent.BOOK not in wants:

@@ -33,7 +33,7 @@ def reference(samples: Samples, rate: int) -> float:
     padded = np.pad(sound[-128000:], (max(0, 128000 - len(sound)), 0))
     session = onnxruntime.InferenceSession(str(model_path(SMART_TURN)), providers=["CPUExecutionProvider"])
     features = compute_whisper_log_mel_features(padded, do_normalize=True)
-    np.testing.assert_allclose(log_mel(sound), features, atol=2e-6)
+    np.testing.assert_allclose(log_mel(sound), features, atol=5e-5)  # ours are of single precision
     return float(session.run(None, {"input_features": features[None]})[0][0, 0])
 
 
@@ -43,7 +43,7 @@ async def test_probabilities_equal_the_reference(recordings: list[Samples]) -> N
     long = np.concatenate([recordings[0]] * 4)
     async with TurnModel() as model:
         for samples, rate in [*((r, 16000) for r in recordings), (telephone, 8000), (long, 16000)]:
-            assert await model.complete(samples, rate) == pytest.approx(reference(samples, rate), abs=1e-3)
+            assert await model.complete(samples, rate) == pytest.approx(reference(samples, rate), abs=3e-3)
 
 
 async def test_calls_that_ask_together_get_their_own_answers(recordings: list[Samples]) -> None:

@@ -20,6 +20,7 @@ from agent.telephony.leg import Connected, Digit, Leg
 from agent.telephony.pump import Pump
 from agent.telephony.sip import SipRuntime
 from tests.agent.telephony.support import sip_settings
+from tests.waiting import LONG
 
 ROOT = Path(__file__).parents[3]
 
@@ -35,23 +36,19 @@ class AgentProcess:
     def port(self) -> int:
         return self.settings.sip_port
 
-    async def line(self, timeout: float = 5.0) -> str:
-        """The next thing it says about its calls."""
+    async def until(self, start: str) -> str:
+        """The next line about its calls that begins so."""
         assert self.process.stdout is not None
-        return (await asyncio.wait_for(self.process.stdout.readline(), timeout)).decode().strip()
-
-    async def until(self, start: str, timeout: float = 10.0) -> str:
-        """The next line that begins so."""
-        async with asyncio.timeout(timeout):
-            while not (line := await self.line(timeout)).startswith(start):
-                assert line or self.process.returncode is None, "the agent has stopped"
-        return line
+        async with asyncio.timeout(LONG):
+            while not (line := (await self.process.stdout.readline()).decode()).startswith(start):
+                assert line, "the agent has stopped"
+        return line.strip()
 
     async def stop(self) -> int:
         """Ask it to end; its exit code."""
         if self.process.returncode is None:
             self.process.terminate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG):
             await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode
@@ -68,7 +65,7 @@ async def agent_process(dial: str = "", **changes: Any) -> AsyncIterator[AgentPr
     )  # fmt: skip
     agent = AgentProcess(settings, process)
     try:
-        await agent.until("ready", 20)
+        await agent.until("ready")
         yield agent
     finally:
         await agent.stop()

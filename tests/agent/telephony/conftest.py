@@ -1,7 +1,6 @@
 """Fixtures of the telephony tests."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 from agent.telephony.config import SipSettings
 from agent.telephony.sip import SipRuntime
-from tests.agent.telephony.support import VirtualLoop, sip_settings
+from tests.agent.telephony.support import sip_settings
 
 StartSip = Callable[..., Awaitable[tuple[SipRuntime, SipSettings]]]
 
@@ -24,14 +23,3 @@ async def start_sip() -> AsyncIterator[StartSip]:
             return await exits.enter_async_context(SipRuntime(settings)), settings
 
         yield start
-
-
-@pytest.fixture
-def virtual() -> Iterator[Callable[[Awaitable[Any]], Any]]:
-    """Runs a coroutine in virtual time: `virtual(scenario())`."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-
-        async def wrapped(work: Awaitable[Any]) -> Any:
-            return await work
-
-        yield lambda work: runner.run(wrapped(work))

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.agent.telephony.support import LOCAL, free_ports, need
+from scripts.ports import free_port, free_ports
+from tests.agent.telephony.support import LOCAL, need
+from tests.waiting import LONG
 
 MODULES = Path("/usr/lib/x86_64-linux-gnu/kamailio/modules")
 PASSWORD = "s3cret"
@@ -65,7 +67,7 @@ request_route {{
 async def kamailio(folder: Path) -> AsyncIterator[int]:
     """A registrar and record-routing proxy; yields its port (UDP and TCP). User `agent` must know the password."""
     program = need("kamailio")
-    port = free_ports(1)
+    port = free_port()
     config = folder / "kamailio.cfg"
     config.write_text(KAMAILIO.format(modules=MODULES, port=port, password=PASSWORD))
     run = folder / "run"
@@ -84,16 +86,16 @@ async def kamailio(folder: Path) -> AsyncIterator[int]:
 
 
 async def _listening(port: int, process: asyncio.subprocess.Process) -> None:
-    for _ in range(200):
-        try:
-            _, writer = await asyncio.open_connection(LOCAL, port)
-        except ConnectionRefusedError:
-            assert process.returncode is None, "kamailio has stopped"
-            await asyncio.sleep(0.05)
-            continue
-        writer.close()
-        return
-    raise AssertionError("kamailio does not listen")
+    async with asyncio.timeout(LONG):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(LOCAL, port)
+            except ConnectionRefusedError:
+                assert process.returncode is None, "kamailio has stopped"
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
 
 
 def certificate(folder: Path, name: str) -> tuple[Path, Path]:
@@ -127,27 +129,31 @@ audio_path {folder}
 """
 
 
-async def baresip_calls(folder: Path, target: str, account: str, seconds: int) -> str:
-    """Debian's baresip calls `target`, says what it hears, and hangs up after some seconds; returns what it printed."""
+async def baresip_calls(folder: Path, target: str, account: str, enough: Awaitable[None]) -> str:
+    """Debian's baresip calls `target`, says what it hears, and hangs up when there was `enough`; what it printed."""
     port = free_ports(24)
     (folder / "config").write_text(BARESIP.format(port=port, rtp=port + 4, rtp_end=port + 22, folder=folder))
     (folder / "accounts").write_text(f"<sip:desk@127.0.0.1>;regint=0{account}\n")
     (folder / "contacts").touch()
     process = await asyncio.create_subprocess_exec(
-        need("baresip"), "-f", str(folder), "-e", f"/dial {target}", "-t", str(seconds),
+        need("baresip"), "-f", str(folder), "-e", f"/dial {target}", "-t", str(round(LONG)),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    output, _ = await asyncio.wait_for(process.communicate(), seconds + 10)
+    try:
+        await enough
+    finally:
+        process.terminate()
+        output, _ = await process.communicate()
     return output.decode("utf-8", "replace")
 
 
 async def sipp(folder: Path, scenario: Path, port: int, calls: int) -> tuple[int, str]:
     """Run a SIPp scenario against 127.0.0.1:`port`; its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
-        need("sipp"), f"{LOCAL}:{port}", "-sf", str(scenario), "-i", LOCAL, "-p", str(free_ports(1)), "-m", str(calls),
-        "-r", "5", "-s", "+4930555", "-nostdin", "-timeout", "30", "-timeout_error",
+        need("sipp"), f"{LOCAL}:{port}", "-sf", str(scenario), "-i", LOCAL, "-p", str(free_port()), "-m", str(calls),
+        "-r", "5", "-s", "+4930555", "-nostdin", "-timeout", str(round(LONG)), "-timeout_error",
         cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    output, _ = await asyncio.wait_for(process.communicate(), 40)
+    output, _ = await asyncio.wait_for(process.communicate(), LONG + 10)
     assert process.returncode is not None
     return process.returncode, output.decode("utf-8", "replace")

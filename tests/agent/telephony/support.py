@@ -1,37 +1,14 @@
-"""Ports, settings, peers and a clock for telephony tests."""
+"""Settings and peers for telephony tests."""
 
-import asyncio
-import selectors
 import shutil
-import socket
 from typing import Any
 
 import pytest
 
 from agent.telephony.config import SipSettings
+from scripts.ports import free_ports
 
 LOCAL = "127.0.0.1"
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` neighbouring ports, all free for UDP and TCP just now."""
-    for _ in range(200):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((LOCAL, 0))
-            first: int = probe.getsockname()[1] & ~1
-        if first + count < 65535 and all(_is_free(first + offset) for offset in range(count)):
-            return first
-    raise RuntimeError("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
-            try:
-                probe.bind((LOCAL, port))
-            except OSError:
-                return False
-    return True
 
 
 def sip_settings(**changes: Any) -> SipSettings:
@@ -53,28 +30,3 @@ def need(program: str) -> str:
     if path is None:
         pytest.skip(f"{program} is not installed (.ci/run installs it)")
     return path
-
-
-class _JumpingSelector(selectors.DefaultSelector):
-    """Never waits for a timer: the clock jumps to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready and timeout:
-            self.now += timeout
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes only while everybody sleeps."""
-
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now

@@ -11,6 +11,7 @@ from agent.audio import Samples
 from agent.telephony.leg import Connected, Digit, Ended, EndReason, Leg, LegEvent, RemoteHold, TransferFailed
 from agent.telephony.memory import MemoryLeg
 from loadtest.rawphone import Dialog, RawPhone
+from tests.waiting import LONG, until
 
 FRAME = 160
 
@@ -113,20 +114,12 @@ async def rig(request: pytest.FixtureRequest, start_sip: Callable) -> AsyncItera
 
 
 async def take(events: AsyncIterator[LegEvent], count: int) -> list[LegEvent]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LONG):
         return [await anext(events) for _ in range(count)]
 
 
 def tone(seconds: float) -> Samples:
     return (9000 * np.sin(2 * np.pi * 500 * np.arange(int(seconds * 8000)) / 8000)).astype(np.int16)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("did not happen within 3 s")
 
 
 async def test_the_life_of_a_call(rig: Rig) -> None:
@@ -173,29 +166,41 @@ async def test_the_callers_sound_arrives_whole(rig: Rig) -> None:
 async def test_the_agents_sound_leaves_in_real_time(rig: Rig) -> None:
     await rig.answered()
     await take(rig.leg.events(), 1)
-    start = asyncio.get_running_loop().time()
-    for index in range(0, 3200, FRAME):
-        rig.leg.write(tone(0.4)[index : index + FRAME])
-    assert 3200 - 2 * FRAME <= rig.leg.buffered() <= 3200
-    await until(lambda: rig.leg.buffered() == 0)
-    assert 0.3 <= asyncio.get_running_loop().time() - start <= 0.55
-    await until(lambda: np.count_nonzero(np.abs(rig.sound()) > 500) >= 0.9 * np.count_nonzero(np.abs(tone(0.4)) > 500))
+    sound = tone(0.4)
+    took: list[float] = []
+    while not took or took[-1] > 0.55:  # a busy machine may hold up the line, or us, but not every time
+        assert len(took) < 10, f"0.4 s of sound took {took} s"
+        start = asyncio.get_running_loop().time()
+        for index in range(0, sound.size, FRAME):
+            rig.leg.write(sound[index : index + FRAME])
+        left, written = rig.leg.buffered(), asyncio.get_running_loop().time() - start
+        assert sound.size - 2 * FRAME - written * 8000 <= left <= sound.size
+        await until(lambda: rig.leg.buffered() == 0)
+        took.append(asyncio.get_running_loop().time() - start)
+        assert took[-1] >= 0.3
+    loud = len(took) * np.count_nonzero(np.abs(sound) > 500)
+    await until(lambda: np.count_nonzero(np.abs(rig.sound()) > 500) >= 0.9 * loud)
 
 
 async def test_clear_counts_exactly_what_nobody_will_hear(rig: Rig) -> None:
     await rig.answered()
     await take(rig.leg.events(), 1)
     loud = np.full(FRAME, 9000, dtype=np.int16)
-    for _ in range(20):
+
+    def heard() -> int:
+        rig.leg.buffered()  # lets the line in memory go on
+        return int(np.count_nonzero(rig.sound() > 4000))
+
+    for _ in range(100):
         rig.leg.write(loud)
-    await asyncio.sleep(0.11)
+    await until(lambda: heard() > 3 * FRAME)
     thrown_away = rig.leg.clear()
     assert rig.leg.buffered() == 0
     assert rig.leg.clear() == 0
-    await asyncio.sleep(0.15)
-    heard = np.count_nonzero(rig.sound() > 4000)
-    assert heard == 20 * FRAME - thrown_away
-    assert 0 < thrown_away < 20 * FRAME
+    await until(lambda: heard() >= 100 * FRAME - thrown_away)
+    await asyncio.sleep(0.15)  # if anything were still to come
+    assert heard() == 100 * FRAME - thrown_away
+    assert 0 < thrown_away < 100 * FRAME
 
 
 async def test_what_is_written_right_after_clear_is_heard(rig: Rig) -> None:
@@ -209,7 +214,8 @@ async def test_what_is_written_right_after_clear_is_heard(rig: Rig) -> None:
         assert rig.leg.buffered() > 0
         await asyncio.sleep(0.02)
     await until(lambda: rig.leg.buffered() == 0)
-    await asyncio.sleep(0.05)
+    await until(lambda: np.count_nonzero(rig.sound() < -4000) >= 3 * FRAME)
+    await asyncio.sleep(0.05)  # if anything were still to come
     assert np.count_nonzero(rig.sound() < -4000) == 3 * FRAME
 
 
@@ -273,7 +279,7 @@ async def test_nothing_works_after_the_end_and_nothing_breaks(rig: Rig) -> None:
     await rig.answered()
     events = rig.leg.events()
     await rig.hang_up()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LONG):
         seen = [event async for event in events]  # a BYE right after the ACK may overtake Connected
     assert isinstance(seen[-1], Ended)
     await rig.leg.answer()

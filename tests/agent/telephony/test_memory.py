@@ -1,13 +1,13 @@
 """The leg without a network: what only it has. The rest is in the contract."""
 
 import asyncio
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from agent.telephony.leg import CallInfo, Connected, Ended, EndReason
 from agent.telephony.memory import MemoryLeg
+from tests.virtual_time import run_virtual
 
 FRAME = 160
 
@@ -20,7 +20,7 @@ def outbound() -> MemoryLeg:
     return MemoryLeg(CallInfo("1", "outbound", "agent", "+4930", "memory"), rate=16000, codec="G.722")
 
 
-def test_an_outbound_call_waits_for_the_far_end(virtual: Callable) -> None:
+def test_an_outbound_call_waits_for_the_far_end() -> None:
     async def scenario() -> None:
         leg = outbound()
         events = leg.events()
@@ -29,21 +29,21 @@ def test_an_outbound_call_waits_for_the_far_end(virtual: Callable) -> None:
         leg.far.answer()
         assert await anext(events) == Connected("G.722", 16000)
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
 @pytest.mark.parametrize("reason", [EndReason.BUSY, EndReason.UNREACHABLE, EndReason.NO_ANSWER])
-def test_an_outbound_call_that_nobody_takes(virtual: Callable, reason: EndReason) -> None:
+def test_an_outbound_call_that_nobody_takes(reason: EndReason) -> None:
     async def scenario() -> None:
         leg = outbound()
         leg.far.end(reason, "486 Busy Here")
         leg.far.answer()
         assert [event async for event in leg.events()] == [Ended(reason, "486 Busy Here")]
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_frames_leave_on_the_line_clock_and_silence_fills_the_rest(virtual: Callable) -> None:
+def test_frames_leave_on_the_line_clock_and_silence_fills_the_rest() -> None:
     async def scenario() -> None:
         leg = MemoryLeg()
         await leg.answer()
@@ -57,10 +57,10 @@ def test_frames_leave_on_the_line_clock_and_silence_fills_the_rest(virtual: Call
         assert (sound[6 * FRAME], sound[7 * FRAME]) == (1, 2)
         assert np.count_nonzero(sound) == 2 * FRAME
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_a_paced_caller_takes_as_long_as_the_words(virtual: Callable) -> None:
+def test_a_paced_caller_takes_as_long_as_the_words() -> None:
     async def scenario() -> None:
         leg = MemoryLeg()
         await leg.answer()
@@ -69,10 +69,10 @@ def test_a_paced_caller_takes_as_long_as_the_words(virtual: Callable) -> None:
         assert asyncio.get_running_loop().time() - start == pytest.approx(0.12)
         assert np.array_equal(leg.read(), np.arange(5 * FRAME + 40, dtype=np.int16))
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_nothing_is_said_before_the_answer_or_after_the_end(virtual: Callable) -> None:
+def test_nothing_is_said_before_the_answer_or_after_the_end() -> None:
     async def scenario() -> None:
         leg = MemoryLeg()
         leg.write(frame(1))
@@ -83,10 +83,10 @@ def test_nothing_is_said_before_the_answer_or_after_the_end(virtual: Callable) -
         leg.write(frame(1))
         assert leg.buffered() == 0
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_hold_is_seen_by_the_far_end(virtual: Callable) -> None:
+def test_hold_is_seen_by_the_far_end() -> None:
     async def scenario() -> None:
         leg = MemoryLeg()
         await leg.hold()
@@ -97,4 +97,4 @@ def test_hold_is_seen_by_the_far_end(virtual: Callable) -> None:
         await leg.resume()
         assert not leg.held
 
-    virtual(scenario())
+    run_virtual(scenario())

@@ -12,6 +12,7 @@ from agent.audio import Samples
 from agent.telephony import pump as pump_module
 from agent.telephony.memory import MemoryLeg
 from agent.telephony.pump import Member, Pump
+from tests.virtual_time import run_virtual
 
 FRAME = 160
 
@@ -56,7 +57,7 @@ async def running(pump: Pump) -> AsyncIterator[None]:
             await task
 
 
-def test_it_keeps_time_when_the_far_end_sends_nothing(virtual: Callable) -> None:
+def test_it_keeps_time_when_the_far_end_sends_nothing() -> None:
     async def scenario() -> None:
         caller, pump = await answered(), Pump()
         pump.add(caller)
@@ -65,10 +66,10 @@ def test_it_keeps_time_when_the_far_end_sends_nothing(virtual: Callable) -> None
         assert 59.9 * 8000 <= pump.position(caller) <= 60 * 8000
         assert all(a[1] + a[2] == b[1] for a, b in zip(caller.heard, caller.heard[1:], strict=False))
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_speech_leaves_at_the_next_frame_time_without_gaps(virtual: Callable) -> None:
+def test_speech_leaves_at_the_next_frame_time_without_gaps() -> None:
     async def scenario() -> None:
         caller, pump = await answered(), Pump()
         pump.add(caller)
@@ -83,10 +84,10 @@ def test_speech_leaves_at_the_next_frame_time_without_gaps(virtual: Callable) ->
         assert times[0] - start <= 0.04
         assert np.allclose(np.diff(times), 0.02)
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_a_leg_never_holds_more_than_the_depth(virtual: Callable) -> None:
+def test_a_leg_never_holds_more_than_the_depth() -> None:
     async def scenario() -> None:
         caller, pump = await answered(), Pump()
         caller.to_say = [frame(1)] * 100
@@ -96,10 +97,10 @@ def test_a_leg_never_holds_more_than_the_depth(virtual: Callable) -> None:
                 await asyncio.sleep(0.0137)
                 assert caller.leg.buffered() <= pump_module.DEPTH_FRAMES * FRAME
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_what_was_cleared_is_neither_heard_nor_counted_as_sent(virtual: Callable) -> None:
+def test_what_was_cleared_is_neither_heard_nor_counted_as_sent() -> None:
     async def scenario() -> None:
         caller, pump = await answered(), Pump()
         caller.to_say = [frame(1)] * 100
@@ -113,10 +114,10 @@ def test_what_was_cleared_is_neither_heard_nor_counted_as_sent(virtual: Callable
             caller.leg.buffered()
         assert len(caller.leg.far.heard) == written - thrown_away // FRAME
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_all_sound_of_a_tick_is_heard_in_one_go_before_the_members_get_it(virtual: Callable) -> None:
+def test_all_sound_of_a_tick_is_heard_in_one_go_before_the_members_get_it() -> None:
     batches: list[list[tuple[Member, int]]] = []
 
     async def listen(sounds: Sequence[tuple[Member, Samples]]) -> None:
@@ -139,10 +140,10 @@ def test_all_sound_of_a_tick_is_heard_in_one_go_before_the_members_get_it(virtua
         assert sum(len(batch) for batch in batches) == len(order)
         assert {size for batch in batches for _, size in batch} >= {160, 320}
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_a_stall_is_skipped_and_counted(virtual: Callable) -> None:
+def test_a_stall_is_skipped_and_counted() -> None:
     async def scenario() -> None:
         caller, pump = await answered(), Pump()
         pump.add(caller)
@@ -158,10 +159,10 @@ def test_a_stall_is_skipped_and_counted(virtual: Callable) -> None:
         gaps = np.diff([time for time, _, _ in caller.heard])
         assert (gaps[-20:] < 0.025).all()
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_a_member_may_leave_while_its_sound_is_delivered(virtual: Callable) -> None:
+def test_a_member_may_leave_while_its_sound_is_delivered() -> None:
     async def scenario() -> None:
         first, second, pump = await answered(), await answered(), Pump()
         first.on_hear = lambda: pump.remove(second)
@@ -173,10 +174,10 @@ def test_a_member_may_leave_while_its_sound_is_delivered(virtual: Callable) -> N
         assert not second.heard
         pump.remove(second)
 
-    virtual(scenario())
+    run_virtual(scenario())
 
 
-def test_the_clock_does_not_drift_when_every_tick_takes_time(virtual: Callable) -> None:
+def test_the_clock_does_not_drift_when_every_tick_takes_time() -> None:
     async def slow(_: Sequence[tuple[Member, Samples]]) -> None:
         await asyncio.sleep(0.007)
 
@@ -189,4 +190,4 @@ def test_the_clock_does_not_drift_when_every_tick_takes_time(virtual: Callable) 
         assert len(times) == pytest.approx(1500, abs=3)
         assert np.allclose(times % 0.02, times[0] % 0.02, atol=1e-6) or np.allclose(np.diff(times), 0.02, atol=1e-6)
 
-    virtual(scenario())
+    run_virtual(scenario())

@@ -3,14 +3,12 @@
 import asyncio
 import random
 
-import numpy as np
-import pytest
-
-from agent.telephony.stuck import LIMIT, PATIENCE
+from agent.telephony.stuck import LIMIT
 from loadtest.rawphone import RawPhone
+from scripts.ports import free_ports
 from tests.agent.telephony.agent_process import AgentProcess, agent_process
-from tests.agent.telephony.calls import pitch, tone
-from tests.agent.telephony.support import free_ports
+from tests.agent.telephony.calls import hears_tone, tone
+from tests.waiting import LONG
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
 
@@ -20,9 +18,8 @@ async def echoes(phone: RawPhone, port: int) -> None:
     phone.server = ("127.0.0.1", port)
     dialog = await phone.call()
     phone.media.arrived.clear()
-    phone.media.talk(dialog, tone(1.0))
-    await asyncio.sleep(1.0)
-    assert pitch(phone.media.heard()[4000:7000], 8000) == pytest.approx(440, abs=4)
+    phone.media.talk(dialog, tone(60))
+    await hears_tone(phone.media.heard)
     phone.media.stop_talking()
     assert (await phone.bye(dialog)).status == 200
 
@@ -71,6 +68,17 @@ async def get_stuck(phone: RawPhone, invites: int) -> None:
         assert (await phone.response()).status == 500
 
 
+async def is_refused(phone: RawPhone) -> bool:
+    """Whether a new call hears busy; one that is taken ends at once."""
+    dialog = phone.dialog()
+    phone.send(phone.request(dialog, "INVITE", phone.sdp()))
+    answer = await phone.receive(lambda m: m.status >= 200 and m.header("Call-ID") == dialog.call_id)
+    if answer.status == 200:
+        phone.confirm(dialog, answer)
+        assert (await phone.bye(dialog)).status == 200
+    return answer.status == 486
+
+
 async def test_invites_that_get_stuck_in_the_stack_take_no_call_away() -> None:
     async with agent_process(sip_max_calls=3) as agent, RawPhone(agent.port) as phone:
         await get_stuck(phone, 10)
@@ -79,22 +87,20 @@ async def test_invites_that_get_stuck_in_the_stack_take_no_call_away() -> None:
 
 
 async def test_a_stack_full_of_stuck_invites_ends_its_calls_in_peace_and_then_the_process() -> None:
-    first = free_ports(2) + 2000
+    first = free_ports(502)
     async with (
-        agent_process(rtp_ports=f"{first}-{first + 500}") as agent,
+        agent_process(rtp_ports=f"{first}-{first + 501}") as agent,
         RawPhone(agent.port) as phone,
         RawPhone(agent.port) as vandal,
     ):
         dialog = await phone.call()
         phone.media.talk(dialog)
         await get_stuck(vandal, LIMIT)
-        await asyncio.sleep(PATIENCE + 1.5)
-        late = vandal.dialog()
-        vandal.send(vandal.request(late, "INVITE", vandal.sdp()))
-        answer = await vandal.receive(lambda m: m.status >= 200 and m.header("Call-ID") == late.call_id)
-        assert answer.status == 486
+        async with asyncio.timeout(LONG):
+            while not await is_refused(vandal):  # noqa: ASYNC110 - the agent finds out after `stuck.PATIENCE`
+                await asyncio.sleep(0.2)
         assert (await phone.bye(dialog)).status == 200
-        await asyncio.wait_for(agent.process.wait(), 5)
+        await asyncio.wait_for(agent.process.wait(), LONG)
         assert agent.process.returncode == 1
 
 
@@ -146,12 +152,9 @@ async def test_a_call_goes_on_through_a_thousand_mutated_messages_and_packets() 
         dialog = await phone.call()
         phone.media.talk(dialog, tone(60))
         await vandalise(agent, vandal, phone, dialog.media)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # what the stack has not read yet may still harm the call
         phone.media.arrived.clear()
-        await asyncio.sleep(1.0)
-        heard = phone.media.heard()
-        assert pitch(heard[1600:6400], 8000) == pytest.approx(440, abs=4)
-        assert np.count_nonzero(np.abs(heard) > 200) > 0.9 * heard.size
+        await hears_tone(phone.media.heard)
         assert (await phone.bye(dialog)).status == 200
         phone.media.stop_talking()
         await echoes(phone, agent.port)
