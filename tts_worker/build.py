@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from protos.text_to_speech_pb2 import DESCRIPTOR
@@ -24,8 +25,23 @@ def engine_builder(settings: TtsSettings) -> Callable[[], Engine[Any]]:
             from tts_worker.hibari import HibariEngine  # the scripted engine needs no onnxruntime
 
             return lambda: HibariEngine(settings.model_file)
+        case "voxtral":
+            return lambda: _voxtral(settings)
         case "scripted":
             return lambda: ScriptedEngine(settings.scripted_delay)
+
+
+def _voxtral(settings: TtsSettings) -> Engine[Any]:
+    import torch  # only this engine needs it
+
+    from tts_worker.model.files import Files
+    from tts_worker.voxtral import VoxtralEngine
+
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    return VoxtralEngine(Files(Path(settings.model_folder), dtype, device), settings.slots, settings.positions)
 
 
 def studio(settings: TtsSettings) -> Studio:

@@ -19,9 +19,6 @@ from tts_worker.model.frames import END, frame_of
 from tts_worker.model.network import Voxtral
 from tts_worker.model.noise import normal
 
-CODEC_CONTEXT = 24
-"""Frames that are decoded again before a stream goes on elsewhere; the codec of the family looks 21 back."""
-
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
@@ -84,7 +81,8 @@ class Runner:
     def begin(self, start: Beginning) -> None:
         """Put a stream into its slot: the prompt, and the frames made already, go through the backbone.
 
-        Raises ValueError when it does not fit. What was in the slot is forgotten.
+        Raises ValueError when it does not fit. What was in the slot is forgotten. The codec begins anew: who goes on
+        with a stream decodes its frames first.
         """
         prefix, slot = self._prefixes[start.voice], start.slot
         made = 0 if start.frames is None else len(start.frames)
@@ -102,13 +100,7 @@ class Runner:
         self._state[slot] = self.model.backbone(inputs[None], places[None], row)[0, -1]
         self._position[slot], self._frame[slot] = end, made
         self._seed[slot], self._guidance[slot] = _signed(start.seed), start.guidance
-        self._rewind_codec(slot, start.frames)
-
-    def _rewind_codec(self, slot: int, frames: Tensor | None) -> None:
-        """The codec's state after the frames made already."""
         self._codec = self._codec.restart(torch.arange(self.slots, device=self._device) == slot)
-        if frames is not None and len(frames):
-            self.decode([slot], frames[None])
 
     # -- frames ------------------------------------------------------------------------------------------------------
 
@@ -130,11 +122,12 @@ class Runner:
         logits[:, END].masked_fill_(number == 0, -math.inf)  # there is always something to say
         noise = normal(self._seed[:rows], number, heads.books).to(self._dtype)
         values = heads.sample(state, noise, self._guidance[:rows])
-        frames = frame_of(logits.argmax(-1), values, self.model.config.audio.acoustic_codebook_size)
+        finite = state.isfinite().all(-1) & values.isfinite().all(-1)
+        # What is no number has no code either, and a code that does not exist would stop every stream.
+        frames = frame_of(logits.argmax(-1), values.nan_to_num(), self.model.config.audio.acoustic_codebook_size)
         following = self.model.backbone(
             self.model.frame_embedding(frames)[:, None], position[:, None], self._cache.rows(0, rows, self.length)
         )[:, 0]
-        finite = state.isfinite().all(-1) & values.isfinite().all(-1)
         self._state[:rows] = torch.where(active[:, None], following, state)
         self._position[:rows] = (position + active).clamp(max=self.length - 1)
         self._frame[:rows] = number + active

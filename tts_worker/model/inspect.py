@@ -6,10 +6,9 @@ import torch
 
 from tts_worker.model.checkpoint import Header, differences, read_header
 from tts_worker.model.config import Config, load_config, shipped_config, shipped_names
+from tts_worker.model.files import CHECKPOINT, PARAMS
 from tts_worker.model.names import entries
 from tts_worker.model.network import build
-
-CHECKPOINT, PARAMS = "consolidated.safetensors", "params.json"
 
 
 def of_config(name: str) -> list[str]:

@@ -137,6 +137,7 @@ def test_the_sound_of_a_resumed_stream_goes_on_without_a_seam() -> None:
     assert close(torch.cat(parts), sound.clamp(-1, 1))
     second = runner(m)
     second.begin(start(2, frames=whole[:7]))
+    second.decode([2], whole[None, :7])
     assert close(second.decode([2], whole[None, 7:])[0], sound[7 * frame :].clamp(-1, 1))
 
 
