@@ -124,8 +124,8 @@ class MemoryLeg:
         return thrown_away
 
     def arrival(self, received: int, read: float) -> float:
-        """See Leg: it has just come."""
-        return read
+        """See Leg: it has come since the last tick, on average in the middle of it."""
+        return read - FRAME_SECONDS / 2
 
     def on_departure(self, ahead: int, tell: Callable[[float], None]) -> None:
         """See Leg."""
