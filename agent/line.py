@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 
 from agent import moves
-from agent.audio import Samples, frame_samples, silence
+from agent.audio import FRAME_SECONDS, Samples, frame_samples, silence
 from agent.conversation import Conversation
 from agent.listening.events import BargeIn, ListeningEvent, SpeechStarted, SpeechStopped
 from agent.listening.pool import Ear
@@ -13,6 +14,9 @@ from agent.recording import Recording
 from agent.telephony.leg import Leg
 
 log = logging.getLogger(__name__)
+
+REMEMBERED_TICKS = 100
+"""Two seconds; listening tells of nothing older. What is, is reckoned from the oldest."""
 
 
 class Line:
@@ -30,6 +34,8 @@ class Line:
         self._recording = recording
         self._caller = silence(frame_samples(leg.rate))
         self._first = 0
+        self._ticks: deque[tuple[int, int, float]] = deque(maxlen=REMEMBERED_TICKS)
+        """Of each tick: position after its sound, how much the leg had given, when."""
         self._failed = failed
         self._loop = asyncio.get_running_loop()
 
@@ -52,13 +58,13 @@ class Line:
 
     def _take(self, frames: Samples, first: int, now: float) -> None:
         self._caller, self._first = frames, first
+        self._ticks.append((first + len(frames), self.leg.received, now))
         events = self.ear.events()
         if self.held:
             return
         self._conversation.hearing.frames(frames)
-        zero = now - self.ear.position / self.leg.rate - self.leg.input_delay
         for event in events:
-            self._conversation.tell(self._event(event, zero))
+            self._conversation.tell(self._event(event))
         self._conversation.tell(moves.Tick())
 
     def _give(self, now: float) -> Samples | None:
@@ -76,13 +82,16 @@ class Line:
             self._conversation.speaker.resume()
             self._conversation.tell(moves.TakenBack())
 
-    def _event(self, event: ListeningEvent, zero: float) -> moves.Event:
-        """`zero`: when position 0 arrived, by the loop's clock."""
-        rate = self.leg.rate
+    def _event(self, event: ListeningEvent) -> moves.Event:
         match event:
             case SpeechStarted(first):
-                return moves.CallerStarted(zero + first / rate, first)
+                return moves.CallerStarted(self._arrival(first), first)
             case SpeechStopped(last):
-                return moves.CallerStopped(zero + last / rate, last)
+                return moves.CallerStopped(self._arrival(last), last)
             case BargeIn(first):
-                return moves.CallerBargesIn(zero + first / rate, first)
+                return moves.CallerBargesIn(self._arrival(first), first)
+
+    def _arrival(self, position: int) -> float:
+        """When the sound at `position` came over the wire: a packet's time is that of its middle."""
+        after, received, read = next(tick for tick in self._ticks if tick[0] >= position or tick is self._ticks[-1])
+        return self.leg.arrival(received, read) + FRAME_SECONDS / 2 - (after - position) / self.leg.rate

@@ -33,7 +33,13 @@ class Utterance:
     started: float | None = None
     """When its first frame was handed to the leg."""
     audible: float | None = None
-    """When the first audible sample of an answer leaves."""
+    """When the first audible sample of an answer left."""
+    asked: bool = False
+    """The leg will tell that."""
+
+    def left(self, at: float) -> None:
+        """The first audible sample is on the wire."""
+        self.audible = at
 
 
 class Speaker:
@@ -68,9 +74,9 @@ class Speaker:
             if utterance.started is None:
                 utterance.started = now
                 self._started(utterance)
-            if utterance.audible is None and playout.first_audible is not None:
-                ahead = (self._leg.buffered() + playout.first_audible - before) / playout.rate
-                utterance.audible = now + ahead + self._leg.output_delay
+            if not utterance.asked and playout.first_audible is not None and playout.first_audible >= before:
+                utterance.asked = True
+                self._leg.on_departure(playout.first_audible - before, utterance.left)
         if playout.done and not playout.paused:
             self.current = None
             self._ended(utterance)
@@ -80,6 +86,7 @@ class Speaker:
         """Fall silent now; what waits in the leg is taken back."""
         if self.current is not None:
             self.current.playout.pause(self._leg.clear())
+            self.current.asked = self.current.audible is not None  # what was taken back is to leave again
 
     def resume(self) -> None:
         """Go on from the start of the last word."""

@@ -1,73 +1,33 @@
 """How long sound takes through the SIP leg, what loss does to it, and what a call costs, against a raw RTP peer.
 
-    python -m loadtest.bench_telephony [delay] [loss] [cost] [--calls 20] [--seconds 10]
+    python -m loadtest.bench_telephony [delay] [loss] [wire] [cost] [--calls 20] [--seconds 10]
 
-`delay` and `loss` run peer and agent in one process on one clock; `cost` measures an agent in a process of its own.
+`delay`, `loss` and `wire` run peer and agent in one process on one clock; `cost` measures an agent in a process of its
+own.
 """
 
 import argparse
 import asyncio
 import os
 import random
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from agent.audio import Samples
-from agent.telephony.config import SipSettings
-from agent.telephony.leg import Connected, Leg
+from agent.telephony.leg import Leg
 from agent.telephony.pump import Pump
-from agent.telephony.sip import SipRuntime
-from loadtest.g711 import decode
+from loadtest import bench_wire
+from loadtest.bench_wire import LEVELS, is_loud
+from loadtest.rawcall import connected, settings
 from loadtest.rawmedia import encode_mulaw
-from loadtest.rawphone import Dialog, RawPhone
+from loadtest.rawphone import RawPhone
 from loadtest.report import percentile
 from loadtest.talker import FRAME, Talker
-
-
-def _decoded_levels() -> Samples:
-    levels = decode(bytes(range(256)), 0)
-    assert levels is not None
-    return np.unique(levels[levels > 0])
-
-
-LOCAL = "127.0.0.1"
-LOUD = 2000
-LEVELS = [int(level) for level in _decoded_levels()[::2]]
-"""Samples that G.711 carries unchanged: every second positive one."""
-
-
-def settings(jitter_ms: str = "40-100") -> SipSettings:
-    """G.711 on free ports of this machine."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((LOCAL, 0))
-        port: int = probe.getsockname()[1]
-    low = random.randrange(20_000, 50_000, 1000)
-    values = {"sip_address": LOCAL, "sip_port": port, "rtp_ports": f"{low}-{low + 999}"}
-    return SipSettings.model_validate({**values, "sip_codecs": ("pcmu",), "jitter_ms": jitter_ms})
-
-
-@asynccontextmanager
-async def connected(jitter_ms: str = "40-100") -> AsyncIterator[tuple[Leg, RawPhone, Dialog, float]]:
-    """A call that is up, and when its ACK was sent."""
-    chosen = settings(jitter_ms)
-    async with SipRuntime(chosen) as sip, RawPhone(chosen.sip_port) as phone:
-        calling = asyncio.create_task(phone.call())
-        leg = await anext(sip.incoming())
-        events = leg.events()
-        await leg.answer()
-        dialog = await calling
-        acknowledged = asyncio.get_running_loop().time()
-        async for event in events:
-            if isinstance(event, Connected):
-                break
-        yield leg, phone, dialog, acknowledged
-        await phone.bye(dialog)
 
 
 async def measure_out(bursts: int) -> tuple[list[float], float, int]:
@@ -88,12 +48,6 @@ async def measure_out(bursts: int) -> tuple[list[float], float, int]:
     missing = bursts * 20 - sum(now for _, now in loud)
     delays = [min(start for start in starts if start >= handed) - handed for handed in talker.handed]
     return delays, starts[0] - acknowledged, missing
-
-
-def is_loud(packet: bytes) -> bool:
-    """Whether the packet has more than silence."""
-    samples = decode(packet[12:], 0)
-    return samples is not None and int(np.abs(samples).max()) > LOUD
 
 
 @dataclass(frozen=True)
@@ -240,13 +194,14 @@ def ms(values: Sequence[float], share: float) -> str:
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=["delay", "loss", "cost", []], help="default: all")
+    parser.add_argument("what", nargs="*", choices=["delay", "loss", "wire", "cost", []], help="default: all")
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=10)
     given = parser.parse_args()
     parts: dict[str, Callable[[], str]] = {
         "delay": lambda: asyncio.run(report_delay()),
         "loss": lambda: asyncio.run(report_loss()),
+        "wire": lambda: asyncio.run(bench_wire.report(given.calls)),
         "cost": lambda: _cost_text(asyncio.run(measure_cost(given.calls, given.seconds))),
     }
     for name in given.what or parts:

@@ -106,6 +106,7 @@ class Performance:
     def __post_init__(self) -> None:
         self._ear = Ear(self.scenario.patience)
         self._answered = 0
+        self._spoke = -1  # position at which the caller last took the floor
         self._voice = np.zeros(FRAME, dtype=np.int16)
         self._digits = ""
         self._hang_up = False
@@ -150,11 +151,11 @@ class Performance:
                 yield from self._speak("say", self.clips[number])
                 self._answered = self._ear.finished
             case Interrupt():
-                yield from self._wait_into_answer(step.after)
+                yield from self._wait_into_answer(step.after, since=self._spoke)
                 yield from self._speak("interrupt", self.clips[number])
                 self._answered = self._ear.finished + self._ear.speaking
             case Backchannel():
-                yield from self._wait_into_answer(step.after)
+                yield from self._wait_into_answer(step.after) if step.wait else self._wait(step.after)
                 yield from self._speak("backchannel", self.clips[number])
             case Digits():
                 if step.wait:
@@ -188,8 +189,11 @@ class Performance:
                 return
             yield
 
-    def _wait_into_answer(self, seconds: float) -> Iterator[None]:
-        while not (self._ear.speaking and self.position - self._ear.started >= seconds * RATE):
+    def _wait_into_answer(self, seconds: float, since: int = -1) -> Iterator[None]:
+        """Until the agent has been speaking for so long, in something that it began after position `since`."""
+        while not (
+            self._ear.speaking and self._ear.started > since and self.position - self._ear.started >= seconds * RATE
+        ):
             if self._tired():
                 self._leave("gave_up")
                 return
@@ -225,6 +229,8 @@ class Performance:
         if self._hang_up:
             return
         start = self.position - FRAME  # the frame of this tick
+        if kind != "backchannel":
+            self._spoke = start
         self.events.append(Event(kind, start + clip.first_voiced, start + clip.last_voiced, clip.text))
         for first in range(0, len(clip.samples), FRAME):
             piece = clip.samples[first : first + FRAME]

@@ -63,17 +63,19 @@ class Say(_Part):
 
 
 class Interrupt(_Part):
-    """Talk over the agent, some seconds into what it says next; the agent should stop."""
+    """Talk over the agent, some seconds into the next thing that it begins to say; the agent should stop."""
 
     interrupt: str = Field(min_length=1)
     after: float = Field(default=1.0, ge=0, le=30)
 
 
 class Backchannel(_Part):
-    """A word of agreement while the agent speaks; the agent should go on."""
+    """A word of agreement while the agent speaks; the agent should go on. Some seconds into what the agent says, or,
+    where it does not wait, after the step before, whatever the agent does."""
 
     backchannel: str = Field(min_length=1)
     after: float = Field(default=1.0, ge=0, le=3600)
+    wait: bool = True
 
 
 class Digits(_Part):

@@ -1,8 +1,9 @@
 """PURE: the true times of a call, from a relay's capture: how long each turn took on the line, how soon the agent fell
 silent when talked over.
 
-A sample's time is that of the packet that carried it: when it left the relay for the agent, when it arrived from the
-agent. So every figure has a grain of one packet (20 ms).
+A packet's time is when it left the relay for the agent, or when it arrived from the agent, and stands for the sample in
+its middle; those before and after it lie as much earlier and later as they are apart in sound. So both ends of a figure
+are treated alike, and none has a grain of a packet.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from loadtest.performance import RATE, Event
 
 AUDIBLE = 100
 """Amplitude (of 32768) from which a sample is audible: -50 dBFS."""
+PACKET = 160
+"""Samples."""
 STOP_SILENCE = 0.4
 """Seconds without an audible packet after which the agent has stopped; pauses between its phrases are shorter."""
 ONSET_SILENCE = 0.2
@@ -40,16 +43,23 @@ class Stream:
     first: npt.NDArray[np.int64]
     """First sample of each packet that got through, ascending."""
     times: npt.NDArray[np.float64]
-    """time.monotonic() of each of these packets."""
+    """time.monotonic() of each of these packets, for the sample in its middle."""
     audible: npt.NDArray[np.bool_]
+    """Whether the packet has an audible sample..."""
+    onsets: npt.NDArray[np.float64]
+    """...and the times of the first..."""
+    ends: npt.NDArray[np.float64]
+    """...and of the last of them; of a silent packet, of its middle."""
 
     def packet_with(self, sample: int) -> int:
         """Index of the last packet that begins at or before `sample`."""
         return max(0, int(np.searchsorted(self.first, sample, side="right")) - 1)
 
     def time_of(self, sample: int) -> float:
-        """When the packet with this sample passed; of the one before where it was lost."""
-        return float(self.times[self.packet_with(sample)])
+        """When this sample passed. Where its packet was lost, when the last sample before it did."""
+        packet = self.packet_with(sample)
+        within = min(sample - int(self.first[packet]), PACKET - 1)
+        return float(self.times[packet]) + _from_middle(within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +112,15 @@ def stream(packets: Sequence[Packet], direction: Direction) -> Stream:
         samples = got[position][1]
         total[position - start : position - start + len(samples)] = samples
     times = np.array([got[position][0] for position in first.tolist()])
-    audible = np.array([_is_audible(got[position][1]) for position in first.tolist()])
-    return Stream(total, first - start, times, audible)
+    loud = [np.flatnonzero(np.abs(got[position][1].astype(np.int32)) >= AUDIBLE) for position in first.tolist()]
+    onsets = times + np.array([_from_middle(int(found[0])) if len(found) else 0.0 for found in loud])
+    ends = times + np.array([_from_middle(int(found[-1])) if len(found) else 0.0 for found in loud])
+    return Stream(total, first - start, times, np.array([len(found) > 0 for found in loud]), onsets, ends)
+
+
+def _from_middle(within: int) -> float:
+    """Seconds from a packet's middle to one of its samples."""
+    return (within + 0.5 - PACKET / 2) / RATE
 
 
 class _Placement:
@@ -126,10 +143,6 @@ class _Placement:
         self._source = packet.source
         self._last = (packet.timestamp, position, packet.arrived)
         return position
-
-
-def _is_audible(samples: Samples) -> bool:
-    return bool(np.any(np.abs(samples.astype(np.int32)) >= AUDIBLE))
 
 
 def turns(packets: Sequence[Packet], events: Sequence[Event], said: Samples, began: float) -> list[WireTurn]:
@@ -162,7 +175,8 @@ def _on_the_line(caller: Stream, event: Event, said: Samples, began: float) -> t
     if len(window) < len(template) or not len(template):
         raise WireError(f"the capture ends before {event.text!r}")
     products = _correlation(window, template)
-    energy = np.convolve(window**2, np.ones(len(template)), mode="valid") * np.sum(template**2)
+    sums = np.cumsum(np.concatenate([[0.0], window**2]))  # whole numbers: exact
+    energy = (sums[len(template) :] - sums[: -len(template)]) * np.sum(template**2)
     likeness = products / np.sqrt(np.maximum(energy, 1.0))
     best = int(np.argmax(likeness))
     if likeness[best] < _LEAST_MATCH:
@@ -185,19 +199,20 @@ def _talking(agent: Stream, now: float) -> bool:
 
 
 def last_audible(agent: Stream, after: float) -> float:
-    """The agent's last audible packet before it is silent for STOP_SILENCE, from `after` on."""
-    times = agent.times[agent.audible & (agent.times >= after)]
+    """The agent's last audible sample before it is silent for STOP_SILENCE, from `after` on."""
+    chosen = agent.audible & (agent.times >= after)
+    times, ends = agent.times[chosen], agent.ends[chosen]
     if not len(times):
         return after
     breaks = np.flatnonzero(np.diff(times) > STOP_SILENCE)
-    return float(times[breaks[0]] if len(breaks) else times[-1])
+    return float(ends[breaks[0]] if len(breaks) else ends[-1])
 
 
 def first_audible(agent: Stream, after: float, until: float) -> float | None:
-    """The agent's first audible packet between two times that begins something new."""
+    """The agent's first audible sample between two times that begins something new."""
     times = agent.times[agent.audible]
     fresh = np.diff(times, prepend=-np.inf) > ONSET_SILENCE
-    starts = times[fresh & (times > after) & (times < until)]
+    starts = agent.onsets[agent.audible][fresh & (times > after) & (times < until)]
     return float(starts[0]) if len(starts) else None
 
 

@@ -1,4 +1,4 @@
-"""Train the network of `agent/listening/onset.py` on the packaged voice, and report what it tells on held-out phrases.
+"""Train the networks of `agent/listening/onset.py` on the packaged voice, and report what it tells on held-out phrases.
 
     python -m scripts.train_backchannel [--write]
 
@@ -8,19 +8,22 @@ in speed, pitch, level and noise, is all there is: the figures are of this voice
 
 import argparse
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from agent.audio import Samples
-from agent.listening.onset import RATE, SECONDS, Onset, onset_features
+from agent.listening.onset import LOOKS, RATE, Onset, onset_features
 from loadtest.scenario import Noise, Voice
 from loadtest.voice import Studio
 
 WEIGHTS = Path(__file__).parent.parent / "agent" / "listening" / "onset.json"
 HIDDEN = 40
+NETWORKS = 3
+"""Trained from different starts for each look; their mean is one network three times as wide."""
 
 BACKCHANNELS = (
     "Mhm.", "Mm-hm.", "Mm-hmm.", "Mm.", "Uh-huh.", "Yeah.", "Yeah, yeah.", "Okay.", "Right.", "Sure.", "I see.",
@@ -58,6 +61,28 @@ INTERRUPTIONS = (
     "In the evening?", "It costs how much?", "If possible earlier.", "Ask the doctor.", "At what time?",
     "Be quiet for a second.", "Both of us.", "Five is too late.", "For how long?", "From where?", "You said Tuesday.",
     "Your line is bad.", "Very good, thank you, goodbye.", "Another question.", "Anyway, I must go.", "Move it to May.",
+    "No, the other one.", "No, I said Friday.", "No, that's the other one.", "No, it is for Tuesday.", "No, listen.",
+    "No, I don't think so.", "No, my name is Miller.", "No, please.", "No, sorry, that's wrong.", "No, not that.",
+    "No, no, no.", "Nope.", "Nobody told me that.", "None of those.", "Nothing, thanks.", "Not that one.",
+    "Not so fast.", "Now wait.", "Nine o'clock, please.", "Nine would be good.", "Nineteen, not ninety.",
+    "New question.", "Next week, please.", "Next Friday?", "Need I bring something?", "Never mind that.",
+    "Never on Mondays.", "My mistake.", "My phone is dying.", "My wife will come.", "My doctor said otherwise.",
+    "My number is wrong.", "Maybe later.", "Maybe I should call later.", "May I ask something?", "Many thanks.",
+    "Monday is better.", "Mine is at four.", "Me again, sorry.", "More than that?", "Morning or afternoon?",
+    "Let me ask my wife.", "Looks like I can't.", "Would Monday work?", "With whom?", "Will that hurt?",
+    "When exactly?", "Well, that's expensive.", "Who are you?", "Write that down for me.", "Anything earlier?",
+    "A second, please.", "And Friday?", "And when?", "And what about my daughter?", "Always the same.",
+    "Also on Friday?", "Er, what?", "Er, sorry.", "Um, no.", "Umm, wait.", "Uh, one moment.", "Hello, hello?",
+    "Hang on a moment.", "How far is it?", "Hold on, how much?", "I think that's wrong.", "I thought it was free.",
+    "I think it's the wrong day.", "I think we should stop.", "I thought you were open.", "I said Monday.",
+    "I feel ill.", "I need it today.", "I meant the other one.", "I mean Thursday.", "I'd like another day.",
+    "Isn't it on Monday?", "Is there a lift?", "It was Tuesday.", "It is urgent.", "It hurts a lot.",
+    "In the morning, please.", "Insurance?", "On Friday?", "Only on Mondays.", "One thing.", "Once more, please.",
+    "Other question.", "Only one more thing.", "Under what name?", "Until when?", "Your address?",
+    "Your website says six.", "You mean Friday?", "You are too fast.", "Yesterday you said six.", "Really?",
+    "Repeat that.", "Rather not.", "Give me a minute.", "Got to go.", "So, no.", "Say again.", "She is ill.",
+    "Shall I come earlier?", "Should I come earlier?", "Shoulder pain, mostly.", "Between two and three.",
+    "Best on Friday.",
 )  # fmt: skip
 NEW_INTERRUPTIONS = (
     "Sorry, how much does a check-up cost?", "No no, wait.", "Hey, one question.", "Can we do Monday instead?",
@@ -91,6 +116,8 @@ class Recordings:
     """Speaks phrases and disturbs them as a telephone does."""
 
     def __init__(self) -> None:
+        self.seconds = LOOKS[0]
+        """Of sound that `features` looks at."""
         self._studio = Studio()
         self._noises = [self._studio.background(Noise(kind=kind, snr_db=15), 1) for kind in ("pink", "babble")]
 
@@ -112,7 +139,7 @@ class Recordings:
 
     def _on_the_line(self, clip: Samples, first: int, rng: np.random.Generator) -> Samples:
         """The beginning as an ear cuts it: its start a little off, other level, noise behind, G.711."""
-        length = round(SECONDS * RATE)
+        length = round(self.seconds * RATE)
         late = rng.uniform(0, 0.1) if rng.random() < 0.4 else rng.normal(0, 0.008)
         start = first + int(late * RATE)
         padded = np.concatenate([np.zeros(RATE, np.float64), clip, np.zeros(RATE, np.float64)])
@@ -163,6 +190,18 @@ def _gradients(parameters: list[Floats], x: Floats, y: Floats, weights: Floats) 
     return [x.T @ back, back.sum(0), active.T @ error, error.sum(keepdims=True)]
 
 
+def joined(networks: Sequence[Onset]) -> Onset:
+    """The network whose logit is the mean of these, which saw the same inputs."""
+    return Onset(
+        networks[0].mean,
+        networks[0].scale,
+        np.concatenate([network.hidden for network in networks], axis=1),
+        np.concatenate([network.hidden_bias for network in networks]),
+        np.concatenate([network.output for network in networks]) / len(networks),
+        float(np.mean([network.output_bias for network in networks])),
+    )
+
+
 def scores(onset: Onset, features: Floats) -> Floats:
     """Of each row."""
     active = np.tanh((features - onset.mean) / onset.scale @ onset.hidden + onset.hidden_bias)
@@ -197,20 +236,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help=f"write {WEIGHTS.name}")
     arguments = parser.parse_args()
-    recordings = Recordings()
-    backchannels = recordings.features(BACKCHANNELS, TRAINING, 6)
-    interruptions = recordings.features(INTERRUPTIONS, Variants(TRAINING.speeds, TRAINING.pitches, 6, 3), 4)
-    inputs = np.concatenate([backchannels, interruptions])
-    targets = np.concatenate([np.zeros(len(backchannels)), np.ones(len(interruptions))])
-    onset = train(inputs, targets)
-    _report(onset, recordings)
+    recordings, trained = Recordings(), []
+    for recordings.seconds in LOOKS:
+        onset = _trained(recordings)
+        print(f"\n{recordings.seconds} s")
+        _report(onset, recordings)
+        trained.append(onset)
     if arguments.write:
-        values = {
-            name: np.round(getattr(onset, name), 4).tolist()
-            for name in ("mean", "scale", "hidden", "hidden_bias", "output", "output_bias")
-        }
+        names = [field.name for field in fields(Onset)]
+        values = [{name: np.round(getattr(onset, name), 4).tolist() for name in names} for onset in trained]
         WEIGHTS.write_text(json.dumps(values, separators=(",", ":")) + "\n", encoding="utf-8")
         print(f"wrote {WEIGHTS} ({WEIGHTS.stat().st_size // 1024} kB)")
+
+
+def _trained(recordings: Recordings) -> Onset:
+    """For the look that the recordings are set to."""
+    backchannels = recordings.features(BACKCHANNELS, TRAINING, 6)
+    interruptions = recordings.features(INTERRUPTIONS, Variants(TRAINING.speeds, TRAINING.pitches, 10, 3), 4)
+    inputs = np.concatenate([backchannels, interruptions])
+    targets = np.concatenate([np.zeros(len(backchannels)), np.ones(len(interruptions))])
+    return joined([train(inputs, targets, epochs=40, seed=seed) for seed in range(NETWORKS)])
 
 
 if __name__ == "__main__":

@@ -33,8 +33,6 @@ class ActivityRules:
     """...and at most this much quieter than usual..."""
     hysteresis: float = 1.5
     """...or this much less once speaking."""
-    settle_seconds: float = 3.2
-    """So much of a call is needed to recognise a crowd, and to see the speech end that was taken for the caller's."""
     trail_seconds: float = 0.2
     """Sound this soon after the model's last voiced window is still the word's end: the "t" of "cost" comes 0.15 s
     after what the model takes for voice."""
@@ -84,7 +82,6 @@ class Activity:
         self._rules = rules or ActivityRules()
         self._pause = int(self._rules.pause_seconds * rate)
         self._trail = int(self._rules.trail_seconds * rate)
-        self._settle = int(self._rules.settle_seconds * rate)
         self._part = rate // 125  # a quarter of a window
         self._recent: deque[Window] = deque(maxlen=12)
         self._run: list[Window] = []
@@ -104,11 +101,6 @@ class Activity:
     def crowd(self) -> bool:
         """There are voices behind the caller all the time."""
         return self._background.quiet_moments is not None
-
-    @property
-    def settled(self) -> bool:
-        """The line has been heard long enough to tell whether there is a crowd."""
-        return bool(self._recent) and self._recent[-1].end >= self._settle
 
     def update(self, window: Window, careful: bool = False) -> SpeechStarted | SpeechStopped | None:
         """Take the next window; returns what it makes certain, if anything. `careful`, while the agent speaks and

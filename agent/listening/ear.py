@@ -1,15 +1,17 @@
 """The listening side of one call: sound in, windows to the pool, events out."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from agent.audio import Samples, level_dbfs
 from agent.listening.activity import Activity
+from agent.listening.ambience import Ambience
 from agent.listening.barge_in import Overtalk
 from agent.listening.echo import LONGEST_LAG, STRETCH, EchoJudge
 from agent.listening.events import BargeIn, ListeningEvent, SpeechStarted, SpeechStopped, Window
 from agent.listening.history import History
-from agent.listening.onset import SECONDS as ONSET_SECONDS
-from agent.listening.onset import Onset
+from agent.listening.onset import LOOKS, Onset
 from agent.listening.silero import Floats, Memory, context_samples, window_samples
 
 KEEP_SECONDS = 8
@@ -29,18 +31,20 @@ class Ear:
     read `events`.
     """
 
-    def __init__(self, rate: int, onset: Onset) -> None:
+    def __init__(self, rate: int, onsets: Sequence[Onset]) -> None:
         self.rate = rate
         self.memory = Memory(rate)
         self._window = window_samples(rate)
         self._context = context_samples(rate)
         self._activity = Activity(rate)
-        self._onset = onset
+        self._onsets = onsets
         self._heard = History(KEEP_SECONDS * rate)
         self._played = History(2 * rate)
         self._played_last = -KEEP_SECONDS * rate
         self._echo = EchoJudge()
+        self._ambience = Ambience()
         self._overtalk: Overtalk | None = None
+        self._yielded = False  # the agent has been told to stop, and what it still says is not over the room
         self._stopped = 0
         self._done = 0
         self._events: list[ListeningEvent] = []
@@ -117,23 +121,36 @@ class Ear:
         """Is there speech over the agent, and does it interrupt?"""
         if isinstance(event, SpeechStarted):
             if self._overtalk is None or event.first - self._stopped > _SAME_SPEECH * self.rate:
-                self._overtalk = Overtalk(event.first, self.rate)
+                self._overtalk = self._overtalk_from(event.first)
         elif isinstance(event, SpeechStopped):
             self._stopped = event.last
+        self._learn_the_room(window)
         overtalk = self._overtalk
         if overtalk is None or not self._activity.speaking:
             return
         overtalk.update(window, voiced=window.probability >= _WORTH_A_LOOK and not window.echo)
+        if overtalk.emerges:  # all there was before was the room
+            overtalk = self._overtalk = self._overtalk_from(self._done - self._window)
+            overtalk.update(window, voiced=True)
         if self._done - self._played_last > _STILL_SPEAKING * self.rate:
             return
-        if overtalk.wants_score:
-            overtalk.score = self._onset.score(self._beginning(overtalk.first), self.rate)
-        known = self._activity
-        # In the first seconds of a call a loud room cannot be told from the caller: the greeting is not cut off by it.
-        if known.settled and overtalk.interrupts(known.floor, known.speech_level, known.crowd):
+        look = overtalk.wants_look
+        if look is not None:
+            overtalk.scores.append(self._onsets[look].score(self._beginning(overtalk.first, LOOKS[look]), self.rate))
+        if overtalk.interrupts(self._activity.floor, self._activity.speech_level, self._activity.crowd):
             self._events.append(BargeIn(overtalk.first))
-            self._overtalk = None
+            self._ambience.forget_since(overtalk.first)
+            self._overtalk, self._yielded = None, True
 
-    def _beginning(self, first: int) -> Samples:
+    def _overtalk_from(self, first: int) -> Overtalk:
+        return Overtalk(first, self.rate, self._ambience.exceeded_from(first))
+
+    def _learn_the_room(self, window: Window) -> None:
+        audible = self._done - self._played_last < _SAME_SPEECH * self.rate
+        self._yielded &= audible
+        if audible and not self._yielded:
+            self._ambience.update(window)
+
+    def _beginning(self, first: int, seconds: float) -> Samples:
         first = max(first, self._heard.end - KEEP_SECONDS * self.rate)
-        return self._heard.between(first, first + round(ONSET_SECONDS * self.rate))
+        return self._heard.between(first, first + round(seconds * self.rate))

@@ -44,8 +44,13 @@ def open_session(name: str) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(model_path(name)), options, providers=["CPUExecutionProvider"])
 
 
-def load_onset() -> Onset:
-    """The weights that `scripts/train_backchannel.py` wrote."""
-    values: dict[str, Any] = json.loads(resources.files("agent.listening").joinpath("onset.json").read_text("utf-8"))
+def load_onsets() -> tuple[Onset, ...]:
+    """The weights that `scripts/train_backchannel.py` wrote, one network for each of `onset.LOOKS`."""
+    text = resources.files("agent.listening").joinpath("onset.json").read_text("utf-8")
+    networks: list[dict[str, Any]] = json.loads(text)
+    return tuple(_onset(values) for values in networks)
+
+
+def _onset(values: dict[str, Any]) -> Onset:
     arrays = {name: np.array(value) for name, value in values.items() if isinstance(value, list)}
     return Onset(output_bias=float(values["output_bias"]), **arrays)

@@ -1,7 +1,8 @@
 """Does the beginning of what the caller says over the agent sound like an interruption, or like "mm-hm"? PURE.
 
-A quarter of a second of sound, as 12 bands in steps of 20 ms relative to its own loudness, goes through a small network
-with one hidden layer. `scripts/train_backchannel.py` made the weights and reports what it can and cannot tell.
+Its first fifth of a second, and where that leaves doubt a little more of it, as 12 bands in steps of 20 ms relative to
+its own loudness, go through a small network with one hidden layer, one for each length.
+`scripts/train_backchannel.py` made the weights and reports what they can and cannot tell.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ import numpy.typing as npt
 
 from agent.audio import Samples
 
-SECONDS = 0.22
+LOOKS = (0.22, 0.3)
+"""Seconds of sound from the first voiced sample on: each look has a network of its own."""
 RATE = 8000
 BANDS = 12
 _WINDOW, _HOP, _STEPS = 240, 80, 2  # 30 ms every 10 ms, two and two averaged
@@ -23,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Onset:
-    """The trained network. Shapes: inputs (features,), hidden (features, hidden), output (hidden,)."""
+    """The trained network of one look. Shapes: inputs (features,), hidden (features, hidden), output (hidden,)."""
 
     mean: Floats
     scale: Floats
@@ -33,14 +35,14 @@ class Onset:
     output_bias: float
 
     def score(self, samples: Samples, rate: int) -> float:
-        """Probability that these SECONDS from the first voiced sample on begin an interruption."""
+        """Probability that this sound, as long as the look, from the first voiced sample on begins an interruption."""
         inputs = (onset_features(samples, rate) - self.mean) / self.scale
         hidden = np.tanh(inputs @ self.hidden + self.hidden_bias)
         return float(1 / (1 + np.exp(-(hidden @ self.output + self.output_bias))))
 
 
 def onset_features(samples: Samples, rate: int) -> Floats:
-    """Band levels of SECONDS of sound, dB under its loud steps, over _DEPTH: 0 (loud) to -1; step after step."""
+    """Band levels of a look's sound, dB under its loud steps, over _DEPTH: 0 (loud) to -1; step after step."""
     sound = samples.astype(np.float64)
     if rate != RATE:
         sound = sound[: len(sound) // 2 * 2].reshape(-1, 2).mean(axis=1)

@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from agent.listening.activity import ActivityRules
 from agent.listening.ear import KEEP_SECONDS, Ear
-from agent.listening.models import load_onset
-from agent.listening.silero import VoiceModel, context_samples, window_samples
+from agent.listening.models import load_onsets
+from agent.listening.silero import Floats, VoiceModel, context_samples, window_samples
+
+_SILENT = ActivityRules().silence
 
 __all__ = ["KEEP_SECONDS", "Ear", "ListeningPool"]
 
@@ -18,12 +21,12 @@ class ListeningPool:
 
     def __init__(self) -> None:
         self._model = VoiceModel()
-        self._onset = load_onset()
+        self._onsets = load_onsets()
         self._ears: dict[int, list[Ear]] = {8000: [], 16000: []}
 
     def open(self, rate: int) -> Ear:
         """An ear for a call at 8000 or 16000 samples a second. Raises ValueError for other rates."""
-        ear = Ear(rate, self._onset)
+        ear = Ear(rate, self._onsets)
         self._ears[rate].append(ear)
         return ear
 
@@ -46,8 +49,23 @@ class ListeningPool:
         power = np.square(sound[:, context:]).reshape(len(ears), 4, -1).mean(axis=2)
         parts = 10 * np.log10(power + 1e-10)
         levels = 10 * np.log10(power.mean(axis=1) + 1e-10)
-        probabilities = self._model.run(rate, sound, [ear.memory for ear in ears])
+        awake = [
+            row
+            for row, (ear, loudest) in enumerate(zip(ears, parts.max(axis=1).tolist(), strict=True))
+            if loudest >= _SILENT or not ear.memory.fresh
+        ]
+        probabilities = self._probabilities(rate, sound, ears, awake)
         for ear, probability, (a, b, c, d), level in zip(
             ears, probabilities, parts.tolist(), levels.tolist(), strict=True
         ):
             ear.take(probability, (a, b, c, d), level)
+
+    def _probabilities(self, rate: int, sound: Floats, ears: list[Ear], awake: list[int]) -> list[float]:
+        """Of each row. Those not `awake` are passed over: an empty memory need not hear what is too quiet for speech."""
+        probabilities = [0.0] * len(ears)
+        if awake:
+            heard = sound if len(awake) == len(ears) else sound[awake]
+            scores = self._model.run(rate, heard, [ears[row].memory for row in awake])
+            for row, score in zip(awake, scores, strict=True):
+                probabilities[row] = score
+        return probabilities

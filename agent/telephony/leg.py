@@ -1,6 +1,6 @@
 """One end of a call, whatever carries it: SIP, WebRTC, or memory in tests."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -109,12 +109,12 @@ class Leg(Protocol):
         """Samples per second of `read` and `write`; 8000 until Connected says more."""
 
     @property
-    def input_delay(self) -> float:
-        """Seconds from a sample's arrival on the wire to `read`: the jitter buffer, and what else lies between."""
+    def received(self) -> int:
+        """Samples that `read` has given so far."""
 
     @property
     def output_delay(self) -> float:
-        """Seconds from leaving `buffered` to the wire."""
+        """Seconds from leaving `buffered` to the wire, on average."""
 
     def events(self) -> AsyncIterator[LegEvent]:
         """Everything that happens, in order; ends after Ended. One consumer."""
@@ -150,5 +150,14 @@ class Leg(Protocol):
 
     def clear(self) -> int:
         """Throw away what was written and has not left; returns how many samples that were."""
+
+    def arrival(self, received: int, read: float) -> float:
+        """When the packet came over the wire that ends with sample number `received` of what `read` has given, which
+        gave it at the loop's time `read`. By the loop's clock, as are all times."""
+
+    def on_departure(self, ahead: int, tell: Callable[[float], None]) -> None:
+        """Call `tell`, once it has gone, with the time at which the sample went over the wire that will be written
+        behind `ahead` others from now on. A packet's time is that of its middle; a sample's lies before or after it.
+        Nothing is told where the sample is thrown away before it has left, nor of the sample asked for before."""
 
     def stats(self) -> LegStats: ...

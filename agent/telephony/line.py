@@ -6,7 +6,7 @@ import numpy as np
 import soxr
 from baresip import AudioInfo, AudioNotActive, AudioRestarted, CallAudio
 
-from agent.audio import Samples, silence
+from agent.audio import FRAME_SECONDS, Samples, silence
 
 FLUSH_SECONDS = 0.04
 """A flush happens at the transmitter's next tick; what is written before it would be thrown away too."""
@@ -19,6 +19,17 @@ class Format(NamedTuple):
 
     rate: int
     channels: int
+
+
+class Counts(NamedTuple):
+    """What the streams of a call have done so far."""
+
+    received: int
+    """Samples that have been decoded, at the leg's rate."""
+    taken: int
+    """Frames that the transmitter has taken, silent ones too; from 0 again with new streams."""
+    sound: int
+    """Of them those that we wrote."""
 
 
 def line_rate(codec_rate: int) -> int:
@@ -60,6 +71,10 @@ class Line:
         self._flushed_before = -1
         self._flush_ends = 0.0
         self._waiting: list[Samples] = []
+        self._written = 0  # bytes that these streams took
+        self._received_bytes_per_sample = 2.0
+        self.received = 0
+        """Samples that `read` has given."""
 
     def open(self) -> bool:
         """Fix the leg's rate once both directions are up; False while they are not."""
@@ -81,9 +96,13 @@ class Line:
         except AudioNotActive:
             return _NOTHING
         except AudioRestarted:
-            self._stale = True
+            self._restarted()
             return _NOTHING
-        return self._decode(np.frombuffer(raw, dtype=np.int16)) if raw else _NOTHING
+        if not raw:
+            return _NOTHING
+        samples = self._decode(np.frombuffer(raw, dtype=np.int16))
+        self.received += samples.size
+        return samples
 
     def write(self, frame: Samples, now: float) -> None:
         """Queue mono samples at `rate`. What does not fit in the stack's 2 s is not sent."""
@@ -119,6 +138,17 @@ class Line:
         except AudioNotActive:
             return 0
 
+    def counts(self) -> Counts | None:
+        """None while the call has no sound."""
+        try:
+            stats = self._audio.stats()
+        except AudioNotActive:
+            return None
+        frame = FRAME_SECONDS * self.rate * self._sent_bytes_per_sample
+        sound = int((self._written - stats.tx_flushed_bytes - stats.tx_buffered) / frame)
+        waiting = int(stats.rx_buffered / self._received_bytes_per_sample)
+        return Counts(self.received + waiting, stats.tx_silence_frames + stats.tx_starved_frames + sound, sound)
+
     def _flush_done(self, now: float) -> bool:
         """Whether the transmitter has done a flush; sends what was written meanwhile."""
         if now < self._flush_ends:
@@ -138,9 +168,9 @@ class Line:
             return
         pcm = self._encode(frame).tobytes()
         try:
-            self._audio.write(pcm)
+            self._written += self._audio.write(pcm)
         except AudioRestarted:
-            self._stale = True
+            self._restarted()
             self._send_again(pcm)
         except AudioNotActive:
             return
@@ -148,9 +178,13 @@ class Line:
     def _send_again(self, pcm: bytes) -> None:
         """The streams were new; the second write is bound to them."""
         try:
-            self._audio.write(pcm)
+            self._written += self._audio.write(pcm)
         except (AudioNotActive, AudioRestarted):
             return
+
+    def _restarted(self) -> None:
+        self._stale = True
+        self._written = 0
 
     def _info(self) -> AudioInfo | None:
         try:
@@ -174,3 +208,4 @@ class Line:
         mono = Format(self.rate, 1)
         self._decode, self._encode = _Converter(received, mono), _Converter(mono, sent)
         self._sent_bytes_per_sample = 2.0 * sent.channels * sent.rate / self.rate
+        self._received_bytes_per_sample = 2.0 * received.channels * received.rate / self.rate

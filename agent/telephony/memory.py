@@ -6,7 +6,7 @@ from what was written, and sends silence when there is none.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +43,8 @@ class MemoryLeg:
     def __init__(self, info: CallInfo | None = None, rate: int = 8000, codec: str = "PCMU") -> None:
         self.info = info or CallInfo(f"memory-{next(_numbers)}", "inbound", "caller", "agent", "memory")
         self.rate = rate
-        self.input_delay = 0.0
         self.output_delay = 0.0
+        self.received = 0
         self.far = FarEnd(self)
         self._codec = codec
         self._mailbox = Mailbox()
@@ -53,6 +53,7 @@ class MemoryLeg:
         self._ticks: int | None = None
         self._first_tick = 0.0
         self._held = False
+        self._departure: asyncio.TimerHandle | None = None
 
     def events(self) -> AsyncIterator[LegEvent]:
         """See Leg."""
@@ -100,6 +101,7 @@ class MemoryLeg:
             return silence(0)
         arrived = self._incoming[0] if len(self._incoming) == 1 else np.concatenate(self._incoming)
         self._incoming = []
+        self.received += arrived.size
         return arrived
 
     def write(self, frame: Samples) -> None:
@@ -117,7 +119,24 @@ class MemoryLeg:
         """See Leg."""
         thrown_away = self.buffered()
         self._outgoing = []
+        if self._departure is not None:
+            self._departure.cancel()
         return thrown_away
+
+    def arrival(self, received: int, read: float) -> float:
+        """See Leg: it has come since the last tick, on average in the middle of it."""
+        return read - FRAME_SECONDS / 2
+
+    def on_departure(self, ahead: int, tell: Callable[[float], None]) -> None:
+        """See Leg."""
+        if self._ticks is None or self._mailbox.closed:
+            return
+        frames, within = divmod(self.buffered() + ahead, frame_samples(self.rate))
+        leaves = self._first_tick + (self._ticks + frames) * FRAME_SECONDS
+        if self._departure is not None:
+            self._departure.cancel()
+        told = leaves + within / self.rate - FRAME_SECONDS / 2
+        self._departure = asyncio.get_running_loop().call_at(leaves, tell, told)
 
     def stats(self) -> LegStats:
         """See Leg: a perfect line."""

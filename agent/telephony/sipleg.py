@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import baresip
 from baresip import BaresipError, Call, CallStats, Event, StackEvent, StaleHandleError
 
-from agent.audio import Samples
+from agent.audio import FRAME_SECONDS, Samples
 from agent.telephony.leg import (
     CallInfo,
     Connected,
@@ -23,6 +23,7 @@ from agent.telephony.line import Line
 from agent.telephony.mailbox import Mailbox
 from agent.telephony.policy import DialRules, TargetRefused
 from agent.telephony.reasons import end_reason
+from agent.telephony.wirewatch import WireWatch
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +39,6 @@ ANSWER_SECONDS = 2.0
 CODECS = {8000: "G.711", 16000: "G.722", 48000: "Opus"}
 
 
-READ_DELAY = 0.001
-"""Seconds a sample takes from the wire to `read` beyond the jitter buffer's shortest."""
-OUTPUT_DELAY = 0.015
-"""Seconds from the last sample that `buffered` counts to the wire: half a frame, since the line's clock has any phase
-against ours, and 5 ms in the stack. loadtest/bench_telephony.py measures both."""
-
-
 class SipLeg:
     """Made by SipRuntime, which also hands it the events of its call."""
 
@@ -55,9 +49,10 @@ class SipLeg:
         self.info = info
         self._rules = rules
         self._ring_seconds = ring_seconds
-        self._jitter_seconds = jitter_seconds
         self._mailbox = Mailbox()
         self._line = Line(call.audio)
+        self._wire = WireWatch(self._line, call.call_id or "", jitter_seconds)
+        self._watching: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._connected = False
         self._opening: asyncio.Task[None] | None = None
@@ -72,14 +67,14 @@ class SipLeg:
         return self._line.rate
 
     @property
-    def input_delay(self) -> float:
-        """See Leg. Measured between a raw peer and `read`: the fixed jitter buffer and the decoder's ring."""
-        return self._jitter_seconds + READ_DELAY
+    def received(self) -> int:
+        """See Leg."""
+        return self._line.received
 
     @property
     def output_delay(self) -> float:
-        """See Leg. Measured between `write` and a raw peer, less what `buffered` tells."""
-        return OUTPUT_DELAY
+        """See Leg: half a frame, since the line's clock has any phase against ours, and what the stack takes."""
+        return FRAME_SECONDS / 2 + self._wire.send_delay
 
     @property
     def ended(self) -> bool:
@@ -157,7 +152,16 @@ class SipLeg:
 
     def clear(self) -> int:
         """See Leg."""
+        self._wire.cleared()
         return self._line.clear(self._loop.time())
+
+    def arrival(self, received: int, read: float) -> float:
+        """See Leg."""
+        return self._wire.arrival(received, read)
+
+    def on_departure(self, ahead: int, tell: Callable[[float], None]) -> None:
+        """See Leg."""
+        self._wire.on_departure(ahead, tell)
 
     def stats(self) -> LegStats:
         """See Leg."""
@@ -204,6 +208,9 @@ class SipLeg:
         """Send Ended, once."""
         if self._opening is not None:
             self._opening.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+        self._wire.close()
         self._mailbox.put(Ended(reason, detail))
 
     def _open(self) -> None:
@@ -213,6 +220,7 @@ class SipLeg:
             self._opening = self._opening or self._loop.create_task(self._open_later())
             return
         self._connected = True
+        self._watching = self._loop.create_task(self._wire.run())
         rate = self._line.codec_rate
         self._mailbox.put(Connected(CODECS.get(rate, f"{rate} Hz"), self.rate))
 

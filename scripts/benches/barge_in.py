@@ -1,5 +1,6 @@
 """How soon the agent is silent when talked over, and how often it pauses for nothing, both on a real line."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loadtest.capture import Direction
@@ -7,10 +8,12 @@ from loadtest.report import Figure, percentile
 from loadtest.wire import WireTurn, pauses, stream
 from scripts.benches.common import Result, Setting, grown, samples
 from scripts.onecall import place_call
-from scripts.stack import StackOptions, running
+from scripts.stack import Stack, StackOptions, running
 
 CALLS, QUICK_CALLS = 4, 1
-MINUTES, QUICK_MINUTES = 10, 1
+LISTENERS, QUICK_LISTENERS = 4, 1
+MINUTES, QUICK_MINUTES = 2.5, 0.75
+"""Of each call of a listener."""
 BACKCHANNEL_EVERY = 12
 NO_STOP = 2.0
 """Seconds after which the agent has not stopped for the caller but come to its end."""
@@ -39,30 +42,56 @@ numbers = ["*"]
 prompt = "Read."
 greeting = {greeting}
 
+[phrases]
+silence = {again}
+
 [limits]
 call_seconds = 1800
-silence_seconds = 60
+silence_seconds = 2
+silence_prompts = 10
 """
+"""Whoever makes it stop is answered by the front desk; after two seconds of silence it reads on."""
+VOICES = ((1.0, 1.05), (1.15, 0.9), (0.9, 1.12), (1.05, 0.84))
+"""Speed and pitch of the listeners."""
+SLACK = 60
+"""Seconds after its script has ended in which a call must be over."""
+
+
+@dataclass(frozen=True)
+class Listened:
+    """What became of the agent's reading while a listener agreed now and then, with babble behind."""
+
+    minutes: float
+    backchannels: int
+    verdicts: float
+    """Pauses that the agent itself has counted, whatever it took them for."""
+    turns: int
+    """Of the caller, as the agent has it: nobody meant one."""
+    silences: int
 
 
 async def run(setting: Setting) -> Result:
     """See the module."""
-    calls, minutes = (QUICK_CALLS, QUICK_MINUTES) if setting.quick else (CALLS, MINUTES)
+    calls, listeners, minutes = (
+        (QUICK_CALLS, QUICK_LISTENERS, QUICK_MINUTES) if setting.quick else (CALLS, LISTENERS, MINUTES)
+    )
     stops = await _interruptions(setting, calls)
-    setting.tell(0.5, f"{minutes} minutes of babble and backchannels")
-    false, silences, spoken = await _false_pauses(setting, minutes)
+    heard = await _listeners(setting, listeners, minutes)
     times = [turn.stop_time for turn in stops if turn.stop_time is not None and turn.stop_time < NO_STOP]
+    total = sum(one.minutes for one in heard)
     figures = (
         Figure("caller talks over the agent → silence, p50", percentile(times, 0.5) * 1000, "ms"),
         Figure("caller talks over the agent → silence, p95", percentile(times, 0.95) * 1000, "ms", at_most=400,
                note=f"{len(times)} interruptions, at the relay"),
         Figure("interruptions that did not stop the agent", len(stops) - len(times), "", note=f"of {len(stops)}"),
-        Figure("false pauses, as the agent counts them", false, "", at_most=2 * minutes / 10,
-               note=f"{minutes} minutes of babble at 15 dB, {spoken} backchannels"),
-        Figure("silences over 0.45 s on the line in that time", silences, "",
+        Figure("false pauses, as the agent counts them", sum(one.verdicts for one in heard), "",
+               at_most=max(1, round(2 * total / 10)),
+               note=f"{total:g} minutes of babble at 15 dB, {sum(one.backchannels for one in heard)} backchannels"),
+        Figure("turns that nobody meant in that time", sum(one.turns for one in heard), ""),
+        Figure("silences over 0.45 s on the line in that time", sum(one.silences for one in heard), "",
                note="pauses between sentences are shorter"),
     )  # fmt: skip
-    return Result(figures, data={"stop_seconds": times, "minutes": minutes})
+    return Result(figures, data={"stop_seconds": times, "listeners": [asdict(one) for one in heard]})
 
 
 async def _interruptions(setting: Setting, calls: int) -> list[WireTurn]:
@@ -71,7 +100,7 @@ async def _interruptions(setting: Setting, calls: int) -> list[WireTurn]:
     found: list[WireTurn] = []
     async with running(StackOptions(setting.folder / "data")) as stack:
         for number in range(calls):
-            setting.tell(0.5 * number / calls, f"interruptions, call {number + 1} of {calls}")
+            setting.tell(0.3 * number / calls, f"interruptions, call {number + 1} of {calls}")
             placed = await place_call(stack, str(scenario), setting.folder / f"interrupting-{number}")
             found += [turn for turn in placed.wire_turns() if turn.kind == "interrupt" and turn.stop_time is not None]
     return found
@@ -85,35 +114,45 @@ def _interrupting() -> str:
     return f'{head}[[step]]\nsay = "Can you tell me your opening hours?"\n{steps}[[step]]\nhang_up = true\n'
 
 
-async def _false_pauses(setting: Setting, minutes: int) -> tuple[float, int, int]:
-    """Verdicts of the agent, silences on the line, backchannels said."""
+async def _listeners(setting: Setting, calls: int, minutes: float) -> list[Listened]:
+    """Each hears the agent read for so many minutes."""
     agents = setting.folder / "agents"
     agents.mkdir()
-    _written(agents / "reader.toml", READER.format(greeting=_quoted(_text_for(minutes))))
-    count = (minutes * 60 - 10) // BACKCHANNEL_EVERY
-    scenario = _written(setting.folder / "backchannels.toml", _agreeing(count, minutes))
+    text = _text_for(minutes)
+    _written(agents / "reader.toml", READER.format(greeting=_quoted(text), again=_quoted(text)))
     options = StackOptions(setting.folder / "reader", environment={"TRUNKLINE_AGENT_AGENTS": str(agents)})
     async with running(options) as stack:
-        before = samples(await stack.metrics())
-        placed = await place_call(stack, str(scenario), setting.folder / "babble", longest=minutes * 60 + 120)
-        verdicts = grown(before, samples(await stack.metrics()), "trunkline_interruptions_total")
+        heard = []
+        for number in range(calls):
+            setting.tell(0.3 + 0.7 * number / calls, f"{minutes:g} minutes of babble, listener {number + 1} of {calls}")
+            heard.append(await _listener(setting, stack, number, minutes))
+        return heard
+
+
+async def _listener(setting: Setting, stack: Stack, number: int, minutes: float) -> Listened:
+    count = int(minutes * 60 - 10) // BACKCHANNEL_EVERY
+    scenario = _written(setting.folder / f"listener-{number}.toml", _agreeing(count, minutes, number))
+    before = samples(await stack.metrics())
+    placed = await place_call(stack, str(scenario), setting.folder / f"babble-{number}", longest=minutes * 60 + SLACK)
+    verdicts = grown(before, samples(await stack.metrics()), "trunkline_interruptions_total")
     agent = stream(placed.packets, Direction.TO_CALLER)
-    return verdicts, len(pauses(agent, longest=60, shortest=0.45)), count
+    turns = sum(bool(turn["caller"]) for turn in placed.record["turns"])
+    return Listened(minutes, count, verdicts, turns, len(pauses(agent, longest=60, shortest=0.45)))
 
 
-def _text_for(minutes: int) -> str:
+def _text_for(minutes: float) -> str:
     """Longer than the call: some six seconds a sentence."""
-    return " ".join(READING[n % len(READING)] for n in range(minutes * 60 // 5))
+    return " ".join(READING[n % len(READING)] for n in range(int(minutes * 60) // 5))
 
 
-def _agreeing(count: int, minutes: int) -> str:
-    steps = "".join(
-        f"[[step]]\nbackchannel = {BACKCHANNELS[n % len(BACKCHANNELS)]!r}\nafter = {BACKCHANNEL_EVERY * (n + 1)}\n"
-        for n in range(count)
-    )
-    head = 'title = "Listens to a long text"\npatience = 3.0\ngive_up = 60\n[voice]\npitch = 1.05\nseed = 3\n'
-    rest = max(1, minutes * 60 - count * BACKCHANNEL_EVERY - 2)
-    end = f"[[step]]\npause = {rest}\n[[step]]\nhang_up = true\nwait = false\n"
+def _agreeing(count: int, minutes: float, number: int) -> str:
+    """A listener's scenario. It goes by the clock: whatever the agent does, it ends after so many minutes."""
+    speed, pitch = VOICES[number % len(VOICES)]
+    words = [BACKCHANNELS[(n + number) % len(BACKCHANNELS)] for n in range(count)]
+    steps = "".join(f"[[step]]\nbackchannel = {word!r}\nafter = {BACKCHANNEL_EVERY}\nwait = false\n" for word in words)
+    rest = max(1, minutes * 60 - count * (BACKCHANNEL_EVERY + 0.5))
+    end = f"[[step]]\npause = {rest:g}\n[[step]]\nhang_up = true\nwait = false\n"
+    head = f'title = "Listens to a long text"\n[voice]\nspeed = {speed}\npitch = {pitch}\nseed = {number + 3}\n'
     return f'{head}[noise]\nkind = "babble"\nsnr_db = 15\n{steps}{end}'
 
 

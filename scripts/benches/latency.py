@@ -36,7 +36,7 @@ async def run(setting: Setting) -> Result:
         on_bad = await _calls(setting, stack, bad, BAD_LINE, (clean / (clean + bad), 1.0))
     return Result(
         (*latency_figures(on_clean), *error_figures(on_clean, on_bad)),
-        f"{_stage_table(on_clean)}\n\nTimes at the relay have a grain of one packet, 20 ms.\n",
+        f"{_stage_table(on_clean)}\n",
         {"clean": [_raw(turn) for turn in on_clean], "loss 5 %, jitter 30 ms": [_raw(turn) for turn in on_bad]},
     )
 

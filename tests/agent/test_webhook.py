@@ -17,6 +17,7 @@ from agent.definition import EndWebhook
 from agent.store import Store
 from agent.telephony.leg import CallInfo
 from agent.webhook import SIGNATURE, EndOfCall, posted
+from tests.waiting import LONG
 
 
 class Receiver:
@@ -64,7 +65,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def posting(store: Store, waits: list[int] | None = None, grace: float = 5.0) -> AsyncIterator[EndOfCall]:
+async def posting(store: Store, waits: list[int] | None = None, grace: float = LONG) -> AsyncIterator[EndOfCall]:
     def wait(attempt: int) -> float:
         if waits is not None:
             waits.append(attempt)
@@ -124,20 +125,20 @@ async def test_it_gives_up(store: Store, status: int, tries: int) -> None:
 
 async def test_a_server_that_is_absent_or_slow_does_not_hold_up_the_next_call(store: Store) -> None:
     slow, quick = Receiver(), Receiver()
-    slow.delay = 30.0
+    slow.delay = 2 * LONG
     async with serving(slow) as slow_url, serving(quick) as quick_url, posting(store, grace=0.05) as end_of_call:
         end_of_call.post(hook("http://127.0.0.1:9/nobody", attempts=1), "one")
         end_of_call.post(hook(slow_url), "one")
         end_of_call.post(hook(quick_url), "two")
-        await asyncio.wait_for(quick.got.wait(), 5)
+        await asyncio.wait_for(quick.got.wait(), LONG)
     assert quick.calls == ["two"]
 
 
 async def test_a_time_out_is_an_attempt(store: Store) -> None:
     receiver, before = Receiver(), count("failed")
-    receiver.delay = 5.0
+    receiver.delay = LONG
     async with serving(receiver) as url, posting(store) as end_of_call:
-        end_of_call.post(hook(url, timeout_seconds=0.1, attempts=2), "one")
+        end_of_call.post(hook(url, timeout_seconds=1, attempts=2), "one")
     assert len(receiver.bodies) == 2
     assert count("failed") == before + 1
 

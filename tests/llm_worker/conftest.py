@@ -14,6 +14,7 @@ from llm_worker.servicer import LanguageModelServicer
 from protos import language_model_pb2 as pb
 from protos import language_model_pb2_grpc as pb_grpc
 from services.server import Drain
+from tests.waiting import LONG
 
 ROLES = {"system": pb.ROLE_SYSTEM, "user": pb.ROLE_USER, "assistant": pb.ROLE_ASSISTANT, "tool": pb.ROLE_TOOL}
 
@@ -44,7 +45,7 @@ class Talk:
         assert (await self.read("prefilled")).prefilled.message_id == message_id
 
     async def read(self, expected: str = "") -> pb.ConverseResponse:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG):
             response = await self._call.read()
         assert response is not grpc.aio.EOF, "the stream has ended"
         if expected:
@@ -76,14 +77,14 @@ class Talk:
     async def end(self) -> None:
         """No more operations; the stream must end by itself, well."""
         await self._call.done_writing()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG):
             assert await self._call.read() is grpc.aio.EOF
             assert await self._call.code() is grpc.StatusCode.OK
 
     async def status(self) -> grpc.aio.AioRpcError:
         """The status that the stream ends with, after whatever else comes."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(LONG):
                 while await self._call.read() is not grpc.aio.EOF:
                     pass
         except grpc.aio.AioRpcError as error:

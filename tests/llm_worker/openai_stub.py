@@ -119,11 +119,11 @@ def hangs(*events: Any, before_headers: bool = False) -> Behaviour:
 
     async def behave(stub: Stub, request: web.Request) -> web.StreamResponse:
         if before_headers:
-            await asyncio.sleep(30)
+            await asyncio.sleep(60)
         response = await _begin(request)
         for event in events:
             await response.write(f"data: {json.dumps(event)}\n\n".encode())
-        await asyncio.sleep(30)
+        await asyncio.sleep(60)
         return response
 
     return behave

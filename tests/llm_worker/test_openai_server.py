@@ -13,6 +13,7 @@ from llm_worker.config import LlmSettings
 from protos import language_model_pb2 as pb
 from services.errors import NotFound, Unavailable
 from tests.llm_worker.openai_stub import Stub, call_piece, chunk, dies, hangs, refuses, running, says
+from tests.waiting import LONG
 
 HELLO = says(chunk(role="assistant", content=""), chunk(content="Hel"), chunk(content="lo."), chunk(finish="stop"))
 BOOK = pb.Tool(name="book", description="Book it.", parameters_json='{"type": "object", "properties": {}}')
@@ -163,7 +164,7 @@ async def test_the_answer_ends_without_waiting_for_counts(serving):
         await talk.open(history=ASK)
         text, _, done = await talk.answer(3)
         assert (text, done.generated_tokens) == ("Hi", 0)
-        assert done.total_seconds < 5
+        assert done.total_seconds < 20
 
 
 async def test_stop_closes_the_http_stream(serving):
@@ -175,7 +176,7 @@ async def test_stop_closes_the_http_stream(serving):
         assert not stub.closed.is_set()
         await talk.send(stop=pb.Stop(generation_id=3))
         assert (await talk.read("done")).done.reason == pb.FINISH_REASON_STOPPED
-        await asyncio.wait_for(stub.closed.wait(), 5)
+        await asyncio.wait_for(stub.closed.wait(), LONG)
 
 
 async def test_cancelling_the_call_closes_the_http_stream_before_any_answer(serving):
@@ -183,9 +184,9 @@ async def test_cancelling_the_call_closes_the_http_stream_before_any_answer(serv
         talk = connect()
         await talk.open(history=ASK)
         await talk.send(generate=pb.Generate(generation_id=3))
-        await asyncio.wait_for(stub.asked.wait(), 5)
+        await asyncio.wait_for(stub.asked.wait(), LONG)
         talk.cancel()
-        await asyncio.wait_for(stub.closed.wait(), 5)
+        await asyncio.wait_for(stub.closed.wait(), LONG)
 
 
 BROKEN = [

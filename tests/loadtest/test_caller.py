@@ -17,6 +17,7 @@ from loadtest.scenarios import load
 from loadtest.verdict import CallFacts, booking_complaints
 from loadtest.verdict import complaints as call_complaints
 from scripts.ports import free_port
+from tests.waiting import LONG
 
 SCENARIO = parse('title = "x"\n[[step]]\nsay = "Hi."\n[expect]\nended_by = "agent"', "x")
 SUNDAY = date(2026, 11, 22)
@@ -54,8 +55,12 @@ def test_the_account_reads_back_as_written(tmp_path: Path) -> None:
 
 def _run(*arguments: str) -> tuple[int, list[str]]:
     process = subprocess.run(
-        [sys.executable, "-m", "loadtest.caller", *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
+        [sys.executable, "-m", "loadtest.caller", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=2 * LONG,
+        check=False,
+    )  # fmt: skip
     return process.returncode, process.stderr.splitlines()
 
 

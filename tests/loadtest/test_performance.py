@@ -80,6 +80,24 @@ def test_after_an_interruption_it_waits_for_the_answer_to_it() -> None:
     assert the(caller, "say").at >= 5.3 * RATE
 
 
+def test_the_next_interruption_is_of_the_next_answer() -> None:
+    """What the agent still says while it falls silent, and for a moment longer, is not talked over again."""
+    caller = performance(scenario('interrupt = "Stop."\nafter = 0.5', 'interrupt = "No, wait."\nafter = 1.0'), 0.4)
+    play(caller, talks((0, 1.2), (3, 9)), 10 * SECOND)
+    first, second = (event.at for event in caller.events if event.kind == "interrupt")
+    assert abs(first - 0.5 * RATE) <= 2 * FRAME
+    assert abs(second - 4.0 * RATE) <= 2 * FRAME
+
+
+def test_a_backchannel_by_the_clock_does_not_mind_what_the_agent_does() -> None:
+    steps = ('backchannel = "Mhm."\nafter = 2.0\nwait = false',) * 2
+    caller = performance(scenario(*steps, "hang_up = true\nwait = false"), 0.5)
+    play(caller, talks((0, 1)))
+    said = [event.at / RATE for event in caller.events if event.kind == "backchannel"]
+    assert said == pytest.approx([2.0, 4.5], abs=0.1)
+    assert kinds(caller)[-1] == "hung_up"
+
+
 def test_a_backchannel_leaves_the_answer_to_be_waited_for() -> None:
     caller = performance(scenario('backchannel = "Mhm."', 'say = "Thanks."'))
     play(caller, talks((0, 6)), 10 * SECOND)

@@ -117,7 +117,9 @@ def test_a_turn_on_the_line_is_found_in_the_record() -> None:
 
 def test_scenarios_of_the_benchmarks_are_valid() -> None:
     assert len(parse(barge_in._interrupting(), "x").steps) == len(barge_in.QUESTIONS) + 2
-    assert len(parse(barge_in._agreeing(49, 10), "x").steps) == 51
+    listener = parse(barge_in._agreeing(11, 2.5, 1), "x")
+    assert len(listener.steps) == 13
+    assert not any(getattr(step, "wait", False) for step in listener.steps)  # it ends whatever the agent does
 
 
 def test_every_figure_of_the_readme_has_a_benchmark() -> None:

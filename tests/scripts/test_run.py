@@ -12,6 +12,7 @@ import pytest
 from scripts.ports import machine_address
 from scripts.run import how_to_call, options
 from scripts.stack import ROOT, Stack
+from tests.waiting import LONG
 
 COMMANDS = ("scripts.call", "scripts.run", "scripts.bench")
 
@@ -85,7 +86,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         process = subprocess.run(
             [sys.executable, "-m", "scripts.run"], env=_environment(tmp_path, TRUNKLINE_LLM_PORT=str(port)),
-            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+            cwd=ROOT, capture_output=True, text=True, timeout=2 * LONG, check=False,
         )  # fmt: skip
     assert process.returncode == 1
     last = process.stdout.splitlines()[-1]
@@ -106,7 +107,7 @@ def test_serves_until_told_to_stop(tmp_path: Path) -> None:
                 break
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
-        assert process.wait(30) == 0
+        assert process.wait(LONG) == 0
     assert any(f"sip:frontdesk@{machine_address()}" in line for line in lines)
     assert rest.count("stopped") == 4
 
@@ -117,7 +118,7 @@ def test_wrong_arguments_are_exit_code_2(command: str) -> None:
     environment = {**os.environ, "TRUNKLINE_AGENT_HTTP_PORT": "many"} if arguments is None else dict(os.environ)
     process = subprocess.run(
         [sys.executable, "-m", command, *(arguments or [])], env=environment, cwd=ROOT, capture_output=True, text=True,
-        timeout=60, check=False,
+        timeout=2 * LONG, check=False,
     )  # fmt: skip
     assert process.returncode == 2
     assert "nothing" in process.stdout + process.stderr or "many" in process.stdout

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,12 +15,13 @@ from protos import speech_to_text_pb2 as pb
 from protos import speech_to_text_pb2_grpc as pb_grpc
 from services.server import Drain
 from stt_worker.config import SttSettings
-from stt_worker.engine import Engine
+from stt_worker.engine import Decoding, Engine, Utterance
 from stt_worker.listener import Pool
 from stt_worker.pool import DecoderPool
 from stt_worker.scripted import ScriptedEngine
 from stt_worker.servicer import Ready, Recognizer
 from stt_worker.sound import Pcm
+from tests.waiting import LONG
 
 RATE = 8000
 FINAL = pb.TRANSCRIPT_KIND_FINAL
@@ -100,12 +102,33 @@ class Phone:
         return dict(await self._call.trailing_metadata())
 
 
+class HeldEngine(ScriptedEngine):
+    """Decodes nothing until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__(SttSettings(engine="scripted"))
+        self.begun = threading.Semaphore(0)
+        """One for each decode that has begun."""
+        self.released = threading.Event()
+
+    def decode(self, utterance: Utterance, give_up: Callable[[], bool]) -> Decoding | None:
+        """The scripted answer, when it is let."""
+        self.begun.release()
+        assert self.released.wait(LONG)
+        return super().decode(utterance, give_up)
+
+    async def busy(self) -> None:
+        """Wait until another decode has begun."""
+        assert await asyncio.to_thread(self.begun.acquire, timeout=LONG)
+
+
 class Worker:
     """A served recogniser."""
 
-    def __init__(self, channel: grpc.aio.Channel, drain: Drain) -> None:
+    def __init__(self, channel: grpc.aio.Channel, drain: Drain, pool: Pool) -> None:
         self._stub: Any = pb_grpc.SpeechToTextStub(channel)
         self.drain = drain
+        self.pool = pool
 
     def phone(self) -> Phone:
         """A new stream, not opened yet."""
@@ -131,8 +154,8 @@ async def worker(engine: Engine | None = None, **settings: Any) -> AsyncIterator
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(60):
-            yield Worker(channel, drain)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, asyncio.timeout(2 * LONG):
+            yield Worker(channel, drain, pool)
     finally:
         await server.stop(0)
         await pool.close()

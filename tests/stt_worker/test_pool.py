@@ -10,6 +10,7 @@ import pytest
 from services.errors import Busy, Unavailable
 from stt_worker.pool import DecoderPool, GiveUp, Superseded
 from stt_worker.scheduler import Kind
+from tests.waiting import LONG
 
 
 @asynccontextmanager
@@ -30,16 +31,16 @@ class Blocker:
 
     def __call__(self, give_up: GiveUp) -> str:
         self.begun.set()
-        assert self.release.wait(20)
+        assert self.release.wait(LONG)
         return "gave up" if give_up() else "done"
 
     async def running(self) -> None:
-        assert await asyncio.to_thread(self.begun.wait, 20)
+        assert await asyncio.to_thread(self.begun.wait, LONG)
 
 
 async def test_as_many_at_once_as_there_are_decoders() -> None:
     async with pool_of(2) as pool:
-        together = threading.Barrier(2, timeout=20)
+        together = threading.Barrier(2, timeout=LONG)
         handles = [pool.submit(n, Kind.FINAL, lambda _: str(together.wait() >= 0)) for n in range(2)]
         done = [await handle.future for handle in handles]
         assert [one.value for one in done] == ["True", "True"]

@@ -12,18 +12,26 @@ import pytest
 
 from agent.clients.workers import Workers
 from tests.agent.clients import scripted
+from tests.waiting import LONG
 
 
 @pytest.fixture(autouse=True)
 async def no_task_is_left() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
-    for _ in range(100):  # gRPC's own tasks of a call that has ended need some rounds of the loop
+    for _ in range(1000):  # gRPC's own tasks of a call that has ended need some rounds of the loop
         left = {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
         if not left:
             return
         await asyncio.sleep(0.01)
     pytest.fail(f"tasks left: {left}")
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers may take as long as a busy machine makes them. Tests of what is too slow set what that is."""
+    for limit in ("workers.OPEN_SECONDS", "workers.HEALTH_SECONDS", "stt.PATIENCE", "llm.PATIENCE", "tts.PATIENCE"):
+        monkeypatch.setattr(f"agent.clients.{limit}", LONG)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
 import asyncio
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from protos import speech_to_text_pb2 as stt
 from protos import speech_to_text_pb2_grpc as stt_grpc
 from protos import text_to_speech_pb2 as tts
 from protos import text_to_speech_pb2_grpc as tts_grpc
+from scripts.ports import free_port
 from services.errors import InvalidRequest, NotFound, translated
 from tests.agent.clients.scripted_base import ENDED, Base
 from tests.agent.clients.scripted_llm import Model
@@ -186,16 +187,9 @@ async def start(kind: str, port: int = 0, servicer: Any = None) -> Running:
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    port = server.add_insecure_port(f"127.0.0.1:{port or free_port()}")
     await server.start()
     return Running(kind, servicer, server, port)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait at most 10 s until `condition()` is true."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what happens elsewhere has no event
-            await asyncio.sleep(0.005)
 
 
 async def main(kind: str, port: str, pace: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from agent.clients import SpeechToText
 from agent.clients.types import EarBack, EarLost, Partial, Transcript, TranscriptKind
 from services.errors import Busy, InternalError, InvalidRequest, Unavailable
-from tests.agent.clients.scripted import until
+from tests.waiting import LONG, until
 
 FINAL, SPECULATIVE = TranscriptKind.FINAL, TranscriptKind.SPECULATIVE
 
@@ -29,7 +29,7 @@ def checksum(start: int, through: int, *spoken: tuple[int, int]) -> str:
 
 
 async def transcript(events: Any) -> Transcript:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LONG):
         async for event in events:
             if isinstance(event, Transcript):
                 return event
@@ -93,7 +93,10 @@ async def test_a_process_killed_and_started_again_on_its_port(process: Any, work
     assert (heard.request_id, heard.kind, heard.text) == (7, SPECULATIVE, checksum(0, 4000, (0, 4000)))
 
 
-async def test_lost_is_told_once_and_back_when_it_is(worker: Any, workers: Any) -> None:
+async def test_lost_is_told_once_and_back_when_it_is(
+    worker: Any, workers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.clients.stt.PATIENCE", 1.0)
     one = await worker("stt")
     async with SpeechToText(workers(one)).open("c", 8000) as ear:
         events = ear.events()
@@ -145,7 +148,7 @@ async def test_a_draining_worker_is_kept_while_there_is_no_other(worker: Any, wo
 
 async def test_a_full_worker_is_left_alone_and_another_taken(worker: Any, workers: Any) -> None:
     one, other = await worker("stt"), await worker("stt")
-    one.servicer.faults.on_open = Busy("full", retry_after=5)
+    one.servicer.faults.on_open = Busy("full", retry_after=600)
     ears = SpeechToText(workers(one, other))
     for call in range(3):
         async with ears.open(f"c{call}", 8000) as ear:
@@ -154,9 +157,10 @@ async def test_a_full_worker_is_left_alone_and_another_taken(worker: Any, worker
     assert (len(one.servicer.streams), len(other.servicer.streams)) == (1, 3)
 
 
-async def test_a_slow_open_is_given_up_for_another(worker: Any, workers: Any) -> None:
+async def test_a_slow_open_is_given_up_for_another(worker: Any, workers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.clients.workers.OPEN_SECONDS", 1.0)
     one, other = await worker("stt"), await worker("stt")
-    one.servicer.faults.slow_open = 30
+    one.servicer.faults.slow_open = 600
     async with SpeechToText(workers(one, other)).open("c", 8000) as ear:
         ear.transcribe(1, 0, FINAL)
         events = ear.events()
@@ -200,7 +204,7 @@ async def test_a_bug_in_the_worker_is_not_tried_for_ever(worker: Any, workers: A
     one = await worker("stt")
     one.servicer.faults.bug = True
     async with SpeechToText(workers(one)).open("c", 8000) as ear:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG):
             with pytest.raises(InternalError):
                 await anext(ear.events())
     assert len(one.servicer.streams) == 3
@@ -226,7 +230,7 @@ async def test_a_worker_that_stops_reading_is_given_up(worker: Any, workers: Any
     async with SpeechToText(workers(one, other)).open("c", 8000) as ear:
         await until(lambda: one.servicer.streams and one.servicer.streams[0])
         spoken = 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LONG):
             while not other.servicer.streams:
                 ear.audio(spoken, np.ones(1600, np.int16))
                 spoken += 1600
@@ -290,10 +294,10 @@ async def test_ready_when_any_serves(worker: Any, workers: Any) -> None:
     one, other = await worker("stt"), await worker("stt")
     both = workers(one, other)
     await one.kill()
-    await both.wait_ready(2)
+    await both.wait_ready(LONG)
     health = await both.health()
     assert health[other.target] == "serving"
     assert health[one.target] != "serving"
     await other.kill()
     with pytest.raises(Unavailable, match=str(one.port)):
-        await both.wait_ready(0.3)
+        await both.wait_ready(2)

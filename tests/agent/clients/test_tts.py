@@ -9,7 +9,8 @@ import pytest
 from agent.clients import TextToSpeech
 from agent.clients.types import Voice
 from services.errors import Busy, InternalError, NotFound, Unavailable
-from tests.agent.clients.scripted import sound_of, until
+from tests.agent.clients.scripted import sound_of
+from tests.waiting import LONG, until
 
 PHRASES = {4: "Good morning.", 5: "How are you?", 9: "Well."}
 SEED = 77
@@ -25,7 +26,7 @@ async def collect(mouth: Any) -> dict[int, np.ndarray]:
     """Sound by phrase; checks order, continuity and marks."""
     sounds: dict[int, list[np.ndarray]] = {}
     complete = True
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LONG):
         async for audio in mouth.audio():
             parts = sounds.setdefault(audio.phrase_id, [])
             assert complete == (not parts), "a phrase begins after the one before is complete"
@@ -55,7 +56,7 @@ async def test_phrases_become_sound(worker: Any, workers: Any) -> None:
 async def test_a_killed_worker_leaves_no_seam(worker: Any, workers: Any, chunks: int, blobs: bool) -> None:
     one, other = await worker("tts"), await worker("tts")
     one.servicer.blobs = other.servicer.blobs = blobs
-    one.servicer.pace = 0.002
+    one.servicer.pace = 0.005
     async with TextToSpeech(workers(one, other)).open("c", seed=SEED) as mouth:
         speak(mouth)
 
@@ -107,7 +108,8 @@ async def test_phrases_after_the_loss_are_spoken_too(worker: Any, workers: Any) 
         check(await collect(mouth))
 
 
-async def test_nothing_reachable_is_said_in_time(worker: Any, workers: Any) -> None:
+async def test_nothing_reachable_is_said_in_time(worker: Any, workers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.clients.tts.PATIENCE", 1.2)
     one = await worker("tts")
     await one.kill()
     async with TextToSpeech(workers(one)).open("c") as mouth:
@@ -120,7 +122,7 @@ async def test_nothing_reachable_is_said_in_time(worker: Any, workers: Any) -> N
 
 async def test_a_full_worker_hands_over_to_another(worker: Any, workers: Any) -> None:
     one, other = await worker("tts"), await worker("tts")
-    one.servicer.faults.on_open = Busy("full", retry_after=3)
+    one.servicer.faults.on_open = Busy("full", retry_after=600)
     async with TextToSpeech(workers(one, other)).open("c", seed=SEED) as mouth:
         speak(mouth)
         check(await collect(mouth))

@@ -1,15 +1,12 @@
 """Speech over the agent: what pauses it at once, what is heard out, what is only the room."""
 
-import json
-from importlib import resources
-
 import numpy as np
 import pytest
 
 from agent.listening.barge_in import Overtalk
 from agent.listening.events import Window
-from agent.listening.models import load_onset
-from agent.listening.onset import RATE, SECONDS, onset_features
+from agent.listening.models import load_onsets
+from agent.listening.onset import BANDS, LOOKS, RATE, onset_features
 
 FLOOR, USUAL = -60.0, -22.0
 STEP = 256
@@ -19,13 +16,21 @@ def window(n: int, level: float) -> Window:
     return Window(STEP * (n + 1), 0.9, level, (level,) * 4)
 
 
-def decided(levels: list[float | None], score: float, usual: float | None = USUAL) -> float | None:
-    """Seconds from the first voiced sample until playout pauses; None for never. A level of None is no voice."""
-    overtalk = Overtalk(0, RATE)
+def decided(
+    levels: list[float | None],
+    score: float,
+    usual: float | None = USUAL,
+    second: float | None = None,
+    room: float = -96.0,
+) -> float | None:
+    """Seconds from the first voiced sample until playout pauses; None for never. A level of None is no voice; `second`
+    is what the second look finds, if not the same."""
+    overtalk = Overtalk(0, RATE, room)
     for n, level in enumerate(levels):
         overtalk.update(window(n, -70.0 if level is None else level), voiced=level is not None)
-        if overtalk.wants_score:
-            overtalk.score = score
+        look = overtalk.wants_look
+        if look is not None:
+            overtalk.scores.append(score if look == 0 or second is None else second)
         if overtalk.interrupts(FLOOR, usual):
             return (n + 1) * STEP / RATE
     return None
@@ -33,6 +38,26 @@ def decided(levels: list[float | None], score: float, usual: float | None = USUA
 
 def test_an_interruption_pauses_within_a_third_of_a_second() -> None:
     assert decided([-22.0] * 30, 0.9) == pytest.approx(0.224)
+
+
+def test_a_second_look_takes_what_the_first_left_in_doubt() -> None:
+    assert decided([-22.0] * 30, 0.6, second=0.6) == pytest.approx(0.32)
+    assert decided([-22.0] * 14 + [None] * 10, 0.6, second=0.3) is None
+
+
+def test_voices_no_louder_than_the_room_do_not() -> None:
+    assert decided([-34.0] * 60, 0.9, usual=None, room=-31.0) is None
+    assert decided([-25.0] * 30, 0.9, usual=None, room=-31.0) == pytest.approx(0.224)
+
+
+def test_somebody_emerges_from_the_room() -> None:
+    overtalk = Overtalk(0, RATE, room=-31.0)
+    for n, level in enumerate([-36.0] * 20 + [-23.0]):
+        assert not overtalk.emerges
+        overtalk.update(window(n, level), voiced=True)
+    assert overtalk.emerges
+    overtalk.update(window(21, -23.0), voiced=True)
+    assert not overtalk.emerges
 
 
 def test_what_sounds_like_a_backchannel_and_ends_like_one_does_not() -> None:
@@ -63,9 +88,8 @@ def test_a_cough_does_not() -> None:
 
 
 def test_features_do_not_depend_on_how_loud_the_line_is() -> None:
-    sound = np.random.default_rng(0).standard_normal(round(SECONDS * RATE)) * np.linspace(
-        100, 3000, round(SECONDS * RATE)
-    )
+    length = round(LOOKS[0] * RATE)
+    sound = np.random.default_rng(0).standard_normal(length) * np.linspace(100, 3000, length)
     loud, quiet = ((sound * gain).astype(np.int16) for gain in (1.0, 0.3))
     np.testing.assert_allclose(onset_features(loud, RATE), onset_features(quiet, RATE), atol=0.03)
 
@@ -78,11 +102,12 @@ def test_features_at_16_khz_are_nearly_those_at_8() -> None:
 
 
 def test_the_weights_fit_the_features() -> None:
-    onset = load_onset()
-    inputs = onset_features(np.zeros(round(SECONDS * RATE), dtype=np.int16), RATE)
-    assert onset.mean.shape == onset.scale.shape == inputs.shape
-    assert onset.hidden.shape == (len(inputs), len(onset.output))
-    assert 0 <= onset.score(np.zeros(round(SECONDS * RATE), dtype=np.int16), RATE) <= 1
-    assert set(json.loads(resources.files("agent.listening").joinpath("onset.json").read_text("utf-8"))) == {
-        "mean", "scale", "hidden", "hidden_bias", "output", "output_bias",
-    }  # fmt: skip
+    onsets = load_onsets()
+    assert len(onsets) == len(LOOKS)
+    for onset, seconds in zip(onsets, LOOKS, strict=True):
+        silence = np.zeros(round(seconds * RATE), dtype=np.int16)
+        inputs = onset_features(silence, RATE)
+        assert len(inputs) % BANDS == 0
+        assert onset.mean.shape == onset.scale.shape == inputs.shape
+        assert onset.hidden.shape == (len(inputs), len(onset.output))
+        assert 0 <= onset.score(silence, RATE) <= 1

@@ -1,6 +1,7 @@
 """The turn model equals the one of the package that its file comes from, alone and among others."""
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from agent.listening.features import log_mel
 from agent.listening.models import SMART_TURN, model_path
 from agent.listening.turn_model import TurnModel
 from services.errors import Busy, Unavailable
+from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.models
 
@@ -65,14 +67,23 @@ async def test_the_loop_goes_on_while_the_model_works(recordings: list[Samples])
 
 
 async def test_too_many_questions_are_refused(recordings: list[Samples]) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def occupy() -> None:
+        begun.set()
+        release.wait(LONG)
+
     async with TurnModel(limit=2) as model:
-        answers = await asyncio.gather(
-            *(model.complete(recordings[0], 16000) for _ in range(8)), return_exceptions=True
-        )
+        busy = asyncio.create_task(model._thread.run(occupy))
+        await until(begun.is_set)
+        questions = [asyncio.create_task(model.complete(recordings[0], 16000)) for _ in range(8)]
+        await until(lambda: sum(question.done() for question in questions) == 6)
+        release.set()
+        answers = await asyncio.gather(*questions, return_exceptions=True)
+        await busy
         refused = [answer for answer in answers if isinstance(answer, Busy)]
         given = [answer for answer in answers if isinstance(answer, float)]
-        assert len(refused) + len(given) == 8
-        assert len(refused) >= 5
+        assert (len(refused), len(given)) == (6, 2)
         assert await model.complete(recordings[0], 16000) == pytest.approx(given[0], abs=1e-3)
 
 

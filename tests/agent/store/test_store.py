@@ -17,6 +17,7 @@ from agent.store.schema import connect
 from agent.store.store import INTERRUPTED
 from agent.store.writer import Writer
 from agent.telephony.leg import CallInfo, EndReason
+from tests.waiting import LONG
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -269,10 +270,10 @@ async def test_sweeping_goes_on_until_cancelled(tmp_path: Path) -> None:
     async with Store.open(tmp_path, clock) as store:
         sweeping = asyncio.create_task(store.sweep_forever({"a": 1}, every=0.01))
         store.begin(info(), "a").ended("failed")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # some sweeps
         assert len(await store.calls()) == 1
         clock.pass_(days=2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LONG):
             while await store.calls():  # noqa: ASYNC110 - there is no event for this
                 await asyncio.sleep(0.01)
         sweeping.cancel()

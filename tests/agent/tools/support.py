@@ -20,6 +20,7 @@ prompt = "Be kind."
 tools = ["find_slots", "book_appointment", "move_appointment", "cancel_appointment", "take_message", "transfer_call",
     "end_call", "collect_digits"]
 waiting_phrase = "One moment."
+tool_seconds = 60
 [transfer]
 reception = "+12025550100"
 doctor = "sip:doctor@example.org"

@@ -13,6 +13,7 @@ from aiohttp import web
 from agent.tools import Toolbox, ToolContext
 from agent.tools.webhook import LARGEST
 from tests.agent.tools.support import desk, toolbox
+from tests.waiting import LONG
 
 
 class Shop:
@@ -47,13 +48,13 @@ async def serving(shop: Shop) -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-def definition(port: int, effect: str) -> str:
+def definition(port: int, effect: str, timeout: float = LONG) -> str:
     return f"""
 [[tool]]
 name = "stock"
 description = "How many are left."
 url = "http://127.0.0.1:{port}/stock"
-timeout_seconds = 0.3
+timeout_seconds = {timeout}
 effect = "{effect}"
 waiting_phrase = "Let me look."
 secret_variable = "SHOP_SECRET"
@@ -125,9 +126,10 @@ async def test_bad_answers_are_results(
     assert len(shop.asked) == 1
 
 
-async def test_a_slow_server_is_given_up(tools: Toolbox, shop: Shop) -> None:
-    shop.delay = 5.0
-    assert await ask(tools) == {"error": "timeout", "detail": "no answer within 0.3 s"}
+async def test_a_slow_server_is_given_up(shop: Shop, tmp_path: Path) -> None:
+    shop.delay = LONG
+    async with serving(shop) as port, toolbox(tmp_path, desk(definition(port, "read", timeout=0.3))) as box:
+        assert await ask(box) == {"error": "timeout", "detail": "no answer within 0.3 s"}
 
 
 async def test_an_absent_server_is_a_result(tmp_path: Path) -> None:

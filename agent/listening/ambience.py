@@ -1,0 +1,51 @@
+"""How loud is the room behind the caller? PURE.
+
+While the agent speaks the caller mostly listens, so what the line brings then is the room: an idle line, a street, a
+television, a crowd. Voices in the room are speech to the voice activity model as much as the caller's own. But averaged
+over a fifth of a second the room's level hardly moves, and somebody who talks into the telephone is well above it.
+"""
+
+from collections import deque
+
+import numpy as np
+
+from agent.listening.events import Window
+
+_KEPT = 250  # windows, 8 s
+_FEW, _ENOUGH = 8, 60  # a quarter of a second, and two seconds
+_LOUD_PART = 80.0
+"""Percentile. A backchannel now and then, under a fifth of the time, does not move it."""
+_ABOVE_ROOM = 5.0
+"""Of 0.22 s of speech. Babble of four to twelve talkers stays 2 dB under that; a caller who is 10 dB over the babble
+begins 2 dB over it."""
+_UNKNOWN = -33.0
+"""dBFS: while the room is not known only a caller of ordinary level (-15 to -30 dBFS) is certainly no background."""
+_IDLE = -50.0
+"""dBFS: a line that is quieter than this has no voices behind the caller."""
+
+
+class Ambience:
+    """The newest seconds of what came while the agent spoke and the caller did not."""
+
+    def __init__(self) -> None:
+        self._windows: deque[tuple[int, float]] = deque(maxlen=_KEPT)
+
+    def update(self, window: Window) -> None:
+        """Take a window that came while the agent spoke."""
+        if not window.echo:
+            self._windows.append((window.end, window.level))
+
+    def forget_since(self, position: int) -> None:
+        """What came from there on was the caller after all."""
+        while self._windows and self._windows[-1][0] > position:
+            self._windows.pop()
+
+    def exceeded_from(self, position: int) -> float:
+        """dBFS that speech which begins at `position` must have, averaged over its beginning, to be the caller's."""
+        levels = [level for end, level in self._windows if end <= position]
+        if len(levels) < _FEW:
+            return _UNKNOWN
+        room = float(np.percentile(levels, _LOUD_PART))
+        if room < _IDLE or len(levels) >= _ENOUGH:
+            return room + _ABOVE_ROOM
+        return max(room + _ABOVE_ROOM, _UNKNOWN)

@@ -1,0 +1,128 @@
+"""PURE: the clocks of one call's packets, from looks at the counters of the stack a few milliseconds apart.
+
+Both directions go in steps of a packet. A packet that arrives waits in the jitter buffer until it is decoded; a frame
+that the transmitter takes from us waits for the sending thread. When the counters step is seen by looking often for
+little more than a packet's time; what lies between two counters, in packets and in time, is the wait.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+LONGEST_STEP = 0.006
+"""Seconds between two looks beyond which a step between them is not placed: the event loop was held up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What the stack tells of the packets of one call."""
+
+    sent: int
+    """Packets that have left."""
+    queued: int
+    """Packets in the jitter buffer."""
+    arrived: float | None
+    """When the newest packet came; None where the kernel does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The counters at one moment."""
+
+    time: float
+    received: int
+    """Samples decoded so far."""
+    taken: int
+    """Frames that the transmitter has taken, silent ones too."""
+    packets: Counters | None
+    """None where the stack does not show them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """How sound comes in. Sample number `received` was decoded at `decoded`, the last one of its packet."""
+
+    decoded: float
+    received: int
+    packet: int
+    """Samples of a packet."""
+    wait: float | None
+    """Seconds from a packet's arrival to its samples; None where it cannot be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How sound goes out. At `taken` the transmitter took frame number `frames`."""
+
+    taken: float
+    frames: int
+    wait: float | None
+    """Seconds from there to the packet, without the frames that `behind` tells; None where it cannot be seen."""
+    behind: int
+    """Frames taken and not sent when both had stepped, if counting began together."""
+
+
+def receiving(looks: Sequence[Look], rate: int) -> Receiving | None:
+    """None where no packet was decoded meanwhile, or nobody looked in time."""
+    step = _step(looks, lambda look: look.received)
+    if step is None:
+        return None
+    decoded, before, after = step
+    packet = after.received - before.received
+    waits = [
+        decoded + (look.received + seen.queued * packet - after.received) / rate - seen.arrived
+        for look in looks
+        if (seen := look.packets) is not None and seen.arrived is not None
+    ]
+    return Receiving(decoded, after.received, packet, median(waits) if waits else None)
+
+
+def sending(looks: Sequence[Look], ptime: float) -> Sending | None:
+    """None where no frame was taken meanwhile, or nobody looked in time."""
+    step = _step(looks, lambda look: look.taken)
+    if step is None:
+        return None
+    taken, _, after = step
+    left = _step(looks, lambda look: look.packets.sent if look.packets else 0)
+    if left is None or left[2].packets is None:
+        return Sending(taken, after.taken, None, 0)
+    # The sending thread has a clock of its own with the same beat.
+    wait = (left[0] - taken) % ptime
+    frames = after.taken + round((left[0] - wait - taken) / ptime)
+    return Sending(taken, after.taken, wait, frames - left[2].packets.sent)
+
+
+def _step(looks: Sequence[Look], counter: Callable[[Look], int]) -> tuple[float, Look, Look] | None:
+    """Where a counter rose, as closely as it was seen: the moment, the look before, the look after."""
+    steps = [
+        (after.time - before.time, before, after)
+        for before, after in pairwise(looks)
+        if counter(after) > counter(before)
+    ]
+    closest = min(steps, key=lambda step: step[0], default=None)
+    if closest is None or closest[0] > LONGEST_STEP:
+        return None
+    _, before, after = closest
+    return (before.time + after.time) / 2, before, after
+
+
+def next_beat(anchor: float, beat: float, after: float) -> float:
+    """The first of the moments `anchor` + n × `beat` that lies after another."""
+    return anchor + ((after - anchor) // beat + 1) * beat
+
+
+def decoded_at(clock: Receiving, received: int, read: float, rate: int, slack: float) -> float:
+    """When sample number `received` was decoded, the last one of a packet that was read at `read`.
+
+    Samples count the time, but a lost packet is not among them, and a buffer may let packets wait longer from some
+    time on: whole packets are added or taken away so that the moment lies less than one packet before `read`. With
+    `slack` in seconds the count is believed where the clocks of reading and decoding nearly meet.
+    """
+    packet = clock.packet / rate
+    at = clock.decoded + (received - clock.received) / rate
+    while at > read + slack:
+        at -= packet
+    while at < read - packet - slack:
+        at += packet
+    return at

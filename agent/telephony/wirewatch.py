@@ -1,0 +1,178 @@
+"""When the sound of one SIP call really passes the wire: looks at the stack's counters now and then, and reckons.
+
+Every two seconds the counters are read a dozen times in a row (wireclock.py makes clocks of that); in between they are
+reckoned on. Where an answer begins, the counters say afterwards with which beat its first audible frame was taken.
+"""
+
+import asyncio
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from agent.audio import FRAME_SECONDS
+from agent.telephony.line import Line
+from agent.telephony.stackview import stack_view
+from agent.telephony.wireclock import Look, Receiving, Sending, decoded_at, next_beat, receiving, sending
+
+FIRST_LOOKS = (0.2, 0.3, 0.5, 1.0)
+"""Seconds between the first looks of a call."""
+EVERY_SECONDS = 2.0
+"""...and between all others. One costs 0.6 ms."""
+AGAIN_SECONDS = 0.1
+"""...unless a wait is not what it was: then a few follow each other."""
+CHANGED = 0.008
+"""Seconds by which it is not."""
+LOOK_SECONDS = 0.026
+"""A look lasts a little longer than a packet..."""
+STEP_SECONDS = 0.002
+"""...and reads the counters this often."""
+NEAR_BEAT = 0.003
+"""Seconds from a beat within which counters may show either side of it."""
+REMEMBERED = 3
+"""Waits of which the middle one counts: one look may have fallen on a loss or a stall."""
+LONGEST_WAIT = 0.1
+"""Seconds beyond which frames between transmitter and wire are a miscount."""
+READ_DELAY = 0.001
+"""Seconds a sample takes from the wire to `read` beyond the jitter buffer's shortest, where nothing can be seen."""
+SEND_DELAY = 0.005
+"""Seconds from the transmitter to the wire, where nothing can be seen. loadtest/bench_telephony.py measures both."""
+
+
+@dataclass(slots=True)
+class _Departure:
+    frame: int
+    """The transmitter has taken it when it has taken so many frames of sound."""
+    offset: float
+    """Seconds from the frame's middle to the sample."""
+    tell: Callable[[float], None]
+    timer: asyncio.TimerHandle | None = None
+
+
+class WireWatch:
+    """Made by a leg once its line is open. Times are time.monotonic(), which is the loop's clock with more digits."""
+
+    def __init__(self, line: Line, call_id: str, jitter_seconds: float) -> None:
+        self._line = line
+        self._call_id = call_id
+        self._loop = asyncio.get_running_loop()
+        self._stack = stack_view()
+        self._receiving: Receiving | None = None
+        self._sending: Sending | None = None
+        self._usual_wait = jitter_seconds + READ_DELAY
+        self._waits_in: deque[float] = deque(maxlen=REMEMBERED)
+        self._waits_out: deque[float] = deque(maxlen=REMEMBERED)
+        self._uncounted = 0
+        """Frames that the counters of taken frames and of packets have drifted apart: keys are packets too, and new
+        streams count frames from 0."""
+        self._departure: _Departure | None = None
+
+    @property
+    def send_delay(self) -> float:
+        """Seconds from the transmitter to the wire."""
+        return median(self._waits_out) if self._waits_out else SEND_DELAY
+
+    @property
+    def receive_delay(self) -> float:
+        """Seconds from the wire to the decoder."""
+        return median(self._waits_in) if self._waits_in else self._usual_wait
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        for pause in itertools.chain(FIRST_LOOKS, itertools.repeat(EVERY_SECONDS)):
+            await asyncio.sleep(pause)
+            for _ in range(REMEMBERED):
+                self._reckon(await self._look())
+                if not self._doubtful:
+                    break
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    def arrival(self, received: int, read: float) -> float:
+        """See Leg."""
+        if self._receiving is None:
+            return read - FRAME_SECONDS / 2 - self.receive_delay
+        return decoded_at(self._receiving, received, read, self._line.rate, NEAR_BEAT) - self.receive_delay
+
+    def on_departure(self, ahead: int, tell: Callable[[float], None]) -> None:
+        """See Leg."""
+        now = time.monotonic()
+        frame = round(FRAME_SECONDS * self._line.rate)
+        before, within = divmod(self._line.buffered(now) + ahead, frame)
+        offset = within / self._line.rate - FRAME_SECONDS / 2
+        taken = self._line.counts()
+        if self._sending is None or taken is None:
+            tell(now + (before + 0.5) * FRAME_SECONDS + self.send_delay + offset)
+            return
+        self._departure = _Departure(taken.sound + before + 1, offset, tell)
+        beat = next_beat(self._sending.taken, FRAME_SECONDS, now) + before * FRAME_SECONDS
+        self._check_at(self._departure, beat + FRAME_SECONDS / 2 - now)
+
+    def cleared(self) -> None:
+        """What was written is thrown away: what has not left by now never will."""
+        if self._departure is not None:
+            self._check(self._departure, final=True)
+        self.close()
+
+    def close(self) -> None:
+        """Forget who waits for a departure."""
+        if self._departure is not None and self._departure.timer is not None:
+            self._departure.timer.cancel()
+        self._departure = None
+
+    def _check_at(self, departure: _Departure, seconds: float) -> None:
+        departure.timer = self._loop.call_later(seconds, self._check, departure)
+
+    def _check(self, departure: _Departure, final: bool = False) -> None:
+        counts, clock, now = self._line.counts(), self._sending, time.monotonic()
+        if departure is not self._departure or counts is None or clock is None:
+            return
+        beat = next_beat(clock.taken, FRAME_SECONDS, now) - FRAME_SECONDS
+        missing = departure.frame - counts.sound
+        if not final and (missing > 0 or not NEAR_BEAT < now - beat < FRAME_SECONDS - NEAR_BEAT):
+            self._check_at(departure, max(missing * FRAME_SECONDS, 2 * NEAR_BEAT))
+        elif missing <= 0:
+            self._departure = None
+            departure.tell(beat + missing * FRAME_SECONDS + self.send_delay + departure.offset)
+
+    async def _look(self) -> list[Look]:
+        """The counters again and again, while each steps once."""
+        looks: list[Look] = []
+        ends = time.monotonic() + LOOK_SECONDS
+        while time.monotonic() < ends:
+            seen = self._stack.counters(self._call_id) if self._stack else None
+            if (counts := self._line.counts()) is None:
+                return []
+            looks.append(Look(time.monotonic(), counts.received, counts.taken, seen))
+            await asyncio.sleep(STEP_SECONDS)
+        return looks
+
+    def _reckon(self, looks: list[Look]) -> None:
+        if found := receiving(looks, self._line.rate):
+            self._receiving = found
+            if found.wait is not None:
+                self._waits_in.append(found.wait)
+        if going := sending(looks, FRAME_SECONDS):
+            if going.wait is not None:
+                self._waits_out.append(self._wait_out(going, going.wait))
+            self._sending = going
+
+    @property
+    def _doubtful(self) -> bool:
+        """The newest of the waits is not like those before."""
+        return any(waits and abs(waits[-1] - median(waits)) > CHANGED for waits in (self._waits_in, self._waits_out))
+
+    def _wait_out(self, now: Sending, wait: float) -> float:
+        """`wait` and the frames that stand between transmitter and wire."""
+        before = self._sending
+        if before is not None:
+            # The transmitter takes a frame with every beat; its own count may err by frames of which half was there.
+            beats = round((now.taken - before.taken) / FRAME_SECONDS)
+            self._uncounted += before.frames + beats - now.frames
+        waited = wait + (now.behind + self._uncounted) * FRAME_SECONDS
+        if before is not None and not -NEAR_BEAT < waited < LONGEST_WAIT:
+            missing = round((self.send_delay - waited) / FRAME_SECONDS)
+            self._uncounted += missing
+            waited += missing * FRAME_SECONDS
+        return waited
