@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.tts_worker.model.support import LENGTH, NANO, model
+from tts_worker.inspection import expected, of_checkpoint, of_config, show
 from tts_worker.model.checkpoint import CheckpointError, differences, export, load, read_header
 from tts_worker.model.config import ConfigError, shipped_config
-from tts_worker.model.inspect import expected, of_checkpoint, of_config
 from tts_worker.model.names import entries
 from tts_worker.model.network import build
 
@@ -148,3 +148,22 @@ def test_inspecting_a_checkpoint(tmp_path: Path) -> None:
     assert wrong == []
     (tmp_path / "params.json").write_text(json.dumps(json.loads(nano) | {"n_layers": 3}), encoding="utf-8")
     assert of_checkpoint(tmp_path / "consolidated.safetensors")[1][0] == "layers.2.attention_norm.weight: missing"
+
+
+def test_inspecting_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show(None, "4b")
+    assert capsys.readouterr().out.endswith("386 tensors, 4,002,353,392 numbers, without the codec's encoder\n")
+    nano = resources.files("tts_worker.model").joinpath("configs", "nano.json").read_text("utf-8")
+    (tmp_path / "params.json").write_text(json.dumps(json.loads(nano) | {"n_layers": 1}), encoding="utf-8")
+    export(model(), tmp_path / "consolidated.safetensors")
+    with pytest.raises(SystemExit) as ended:
+        show(tmp_path, None)
+    assert "layers.1.attention_norm.weight: not part of this configuration" in str(ended.value.code)
+    for path, config, words in (
+        (None, None, "either a path or --config"),
+        (tmp_path, "4b", "either a path or --config"),
+        (None, "5b", "5b: "),
+        (tmp_path / "none.safetensors", None, "No such file"),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            show(path, config)

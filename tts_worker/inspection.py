@@ -1,11 +1,12 @@
 """python -m tts_worker inspect: what a configuration or a checkpoint is made of, without loading weights."""
 
+import sys
 from pathlib import Path
 
 import torch
 
-from tts_worker.model.checkpoint import Header, differences, read_header
-from tts_worker.model.config import Config, load_config, shipped_config, shipped_names
+from tts_worker.model.checkpoint import CheckpointError, Header, differences, read_header
+from tts_worker.model.config import Config, ConfigError, load_config, shipped_config, shipped_names
 from tts_worker.model.files import CHECKPOINT, PARAMS
 from tts_worker.model.names import entries
 from tts_worker.model.network import build
@@ -47,3 +48,16 @@ def _lines(header: Header) -> list[str]:
 def _totals(header: Header) -> str:
     encoder = "with" if header.encoder else "without"
     return f"{len(header.shapes)} tensors, {header.elements:,} numbers, {encoder} the codec's encoder"
+
+
+def show(path: Path | None, config: str | None) -> None:
+    """Print what was asked for. A checkpoint that does not fit, or nothing to look at: exit code 1."""
+    try:
+        if (path is None) == (config is None):
+            sys.exit("inspect: give either a path or --config")
+        lines, wrong = (of_config(config), []) if config is not None else of_checkpoint(path or Path())
+    except (ConfigError, CheckpointError) as error:
+        sys.exit(f"inspect: {error}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    if wrong:
+        sys.exit("\n".join([f"does not fit its {PARAMS}:", *wrong]))
