@@ -10,7 +10,7 @@ from typing import Any
 from services.engine import EngineThread
 from services.errors import ServiceError
 from tts_worker import metrics
-from tts_worker.admission import Line
+from tts_worker.admission import Line, StepTime
 from tts_worker.engine import FRAME_SECONDS, Engine, Piece, Utterance
 from tts_worker.sound import Encoding, encode
 
@@ -49,7 +49,7 @@ class Desk:
     """Serves whoever asks, the most urgent first, as many at a time as the engine takes."""
 
     def __init__(self, name: str, engine: Engine[Any]) -> None:
-        self.line = Line()
+        self.line = Line(StepTime() if engine.batch > 1 else None)
         self.engine = engine
         self.thread = EngineThread(name)
         self._tickets: dict[Hashable, _Ticket] = {}  # asked, and not under way
@@ -93,13 +93,18 @@ class Desk:
     async def _round(self, chosen: dict[Hashable, _Ticket], dropped: list[Any]) -> None:
         tickets = list(chosen.values())
         speeches = [self._speeches.get(stream) for stream in chosen]
+        begun = all(speech is not None for speech in speeches)  # else there are prompts to read, too
         try:
-            speeches, answers = await self.thread.run(partial(_step, self.engine, _Round(tickets, speeches, dropped)))
+            speeches, answers, took = await self.thread.run(
+                partial(_step, self.engine, _Round(tickets, speeches, dropped))
+            )
         except Exception as error:  # noqa: BLE001 - carried to the streams, which report it
             for stream, ticket in chosen.items():
                 self._active.pop(stream, None)
                 _settle(ticket, error)
             return
+        if self.line.step_time is not None and begun and tickets:
+            self.line.step_time.observe(len(tickets), took)
         now = asyncio.get_running_loop().time()
         for stream, speech, answer in zip(chosen, speeches, answers, strict=True):
             self._take(stream, chosen[stream], speech, answer, now)
@@ -129,8 +134,9 @@ def _settle(ticket: _Ticket, answer: tuple[Piece, bytes] | Exception) -> None:
         ticket.result.set_result(answer)
 
 
-def _step(engine: Engine[Any], work: _Round) -> tuple[list[Any], list[Answer]]:
-    """One step, on the engine's thread; encoding too, as it is work of the same size for every stream."""
+def _step(engine: Engine[Any], work: _Round) -> tuple[list[Any], list[Answer], float]:
+    """One step, on the engine's thread, and its seconds; encoding too, as it is work of the same size for every
+    stream."""
     began = time.perf_counter()
     for speech in work.dropped:
         engine.end(speech)
@@ -146,8 +152,9 @@ def _step(engine: Engine[Any], work: _Round) -> tuple[list[Any], list[Answer]]:
     made = engine.step([speeches[index] for index in going]) if going else []
     for index, piece in zip(going, made, strict=True):
         answers[index] = _encoded(piece, work.tickets[index].format) if isinstance(piece, Piece) else piece
-    metrics.STEP.observe(time.perf_counter() - began)
-    return speeches, answers
+    took = time.perf_counter() - began
+    metrics.STEP.observe(took)
+    return speeches, answers, took
 
 
 def _encoded(piece: Piece, format_: Format) -> tuple[Piece, bytes]:
