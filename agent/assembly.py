@@ -28,7 +28,7 @@ from agent.telephony.sip import SipRuntime
 from agent.tools.calendar import Calendar
 from agent.tools.toolbox import Toolbox
 from agent.webhook import EndOfCall
-from services.telemetry import sample_loop_lag
+from services.telemetry import Plain, sample_loop_lag
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ async def serve(settings: AgentSettings) -> None:
         http = await stack.enter_async_context(http_interface(settings, switchboard, store))
         await stack.enter_async_context(sip)
         spare_calls()
-        log.info("serving", extra={"sip_port": settings.sip_port, "http_port": http.port})
+        addresses = {"sip_address": Plain(settings.sip_address), "http_host": Plain(http.host)}
+        log.info("serving", extra={**addresses, "sip_port": settings.sip_port, "http_port": http.port})
         serving = asyncio.create_task(switchboard.serve())
         stop = asyncio.create_task(_stopped())
         await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)

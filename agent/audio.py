@@ -24,5 +24,6 @@ def level_dbfs(samples: Samples) -> float:
     """Root mean square in dB below a full-scale square wave; -96 for silence."""
     if not len(samples):
         return -96.0
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    sound = samples.astype(np.float64)
+    power = float(sound @ sound) / len(sound)
     return max(-96.0, 10 * math.log10(power / 32768.0**2 + 1e-12))

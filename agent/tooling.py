@@ -19,6 +19,8 @@ from agent.tools.toolbox import Toolbox
 
 log = logging.getLogger(__name__)
 
+_TONE_SECONDS = 0.5
+"""A key is told when it goes down; its tone may be in the sound too, which comes later: so long it stays hidden."""
 _INTERRUPTED = json.dumps({"error": "interrupted", "detail": "the caller spoke before this was done"})
 
 
@@ -68,6 +70,7 @@ class Tooling:
         self._given: set[str] = set()
         self._collector: DigitCollector | None = None
         self._key_pressed = asyncio.Event()
+        self._show_again: asyncio.TimerHandle | None = None
         self.mask_digits = False
         """What the caller presses now must not be kept."""
 
@@ -170,6 +173,8 @@ class Tooling:
         now = self._loop.time
         collector = DigitCollector(action.max_digits, action.terminator, action.timeout_seconds, since=now())
         self._collector, self.mask_digits = collector, action.masked
+        if self._show_again is not None:
+            self._show_again.cancel()
         self._hide(action.masked)
         try:
             while (remaining := collector.remaining(now())) > 0:
@@ -180,6 +185,6 @@ class Tooling:
                     break
         finally:
             self._collector, self.mask_digits = None, False
-            self._hide(False)
+            self._show_again = self._loop.call_later(_TONE_SECONDS, self._hide, False)
         entered = collector.digits, collector.complete
         return CollectDigits.collected(*entered), action.shown(*entered)

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable
 from agent import metrics
 from agent.clients.types import Word
 from agent.marks import Mark, latency, stages
-from agent.store.records import TurnRow
-from agent.store.records import Word as RecordedWord
+from agent.store.records import TurnRow, WordRow
 from agent.store.store import CallRecord
 
 
@@ -43,7 +42,7 @@ class TurnLog:
             stages=stages(marks),
             latency=latency(marks),
             interrupted=outcome == "interrupted",
-            words=tuple(RecordedWord(w.text, w.first / self._rate, w.end / self._rate) for w in words),
+            words=tuple(WordRow(w.text, w.first / self._rate, w.end / self._rate) for w in words),
         )
         self._record.turn(row)
         self.count += 1

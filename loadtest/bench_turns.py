@@ -2,60 +2,36 @@
 
     python -m loadtest.bench_turns [--set held_out]
 
-Spoken sentences are cut where people stop to think (`data/hesitations.toml`) and a pause of 0.3 to 0.9 s is put there;
-the ear, the turn model and the recogniser hear them through G.711 as in a call. Cutting matters: a voice that speaks
-half a sentence by itself ends it like a whole one. Recordings of people (pytest-audioeval) are cut at quiet places
-inside their sentences; the recogniser knows English only, so in other languages sound and silence decide alone.
+The ear, the turn model and the recogniser hear the turns of `turn_sets` through G.711 as in a call, on the clock of the
+samples: no sound is played and nothing here depends on how fast the machine is.
 """
 
 import argparse
 import asyncio
-import re
 import sys
-import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from math import sqrt
 
 import numpy as np
-import soxr
-from pytest_audioeval.samples.registry import SampleLang, SampleRegistry
 
-from agent.audio import Samples
-from agent.listening.endpoint import required_silence
+from agent.listening.endpoint import PATIENT, QUICK, USUAL, required_silence
 from agent.listening.events import SpeechStarted, SpeechStopped
 from agent.listening.lexical import Expecting, Verdict, verdict
 from agent.listening.pool import ListeningPool
 from agent.listening.turn_model import TurnModel
+from agent.turns import Policy
 from loadtest.performance import RATE
-from loadtest.scenario import Say, Voice
-from loadtest.scenarios import load
-from loadtest.voice import Studio, voiced_range
+from loadtest.turn_sets import Turn, recorded_turns, scenario_turns, spoken_turns
+from loadtest.voice import Studio
 from stt_worker.build import engine
 from stt_worker.config import SttSettings
 from stt_worker.transcribe import recognise
 
-SENTENCES = Path(__file__).parent / "data" / "hesitations.toml"
-SHORTEST, LONGEST = 0.3, 0.9
 TRANSCRIPT_DELAY = 0.2
 """Seconds from the ear's SpeechStopped to the words: a speculative decode."""
+JUDGE_AFTER = Policy(lambda *_: 0.0).judge_after
 _FRAME = RATE // 50
-VOICES = (Voice(speed=0.95, pitch=0.95, seed=11), Voice(speed=1.1, pitch=0.9, seed=3), Voice(pitch=1.05, seed=5))
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A sentence with pauses, as the line brings it, from its beginning on."""
-
-    source: str
-    text: str
-    sound: Samples
-    expecting: Expecting | None
-    pauses: tuple[tuple[int, int], ...]
-    """Position of each pause inside the sentence: half-open."""
-    end: int
-    """Position after the last voiced sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +43,8 @@ class Pause:
     """When SpeechStopped came."""
     resumed: int | None
     """When the ear heard the caller again; None: never."""
-    probability: float
+    probability: float | None
+    """None: the pause was too short to ask the turn model."""
     words: str
 
 
@@ -76,13 +53,16 @@ class Rule:
     """A way to decide, for comparison."""
 
     name: str
-    seconds: Callable[[float, Verdict, Expecting | None], float]
+    seconds: Callable[[float | None, Verdict, Expecting | None], float]
 
 
+USED = "words and sound"
 RULES = (
-    Rule("words and sound", required_silence),
-    Rule("words only", lambda _, words, expecting: required_silence(None, words, expecting)),
-    Rule("sound only", lambda p, _, expecting: required_silence(p, Verdict.UNSURE, expecting)),
+    Rule(USED, lambda p, words, asked: required_silence(p, words, asked, patience=USUAL)),
+    Rule("the same, quicker", lambda p, words, asked: required_silence(p, words, asked, patience=QUICK)),
+    Rule("the same, more patient", lambda p, words, asked: required_silence(p, words, asked, patience=PATIENT)),
+    Rule("words only", lambda _, words, asked: required_silence(None, words, asked)),
+    Rule("sound only", lambda p, _, asked: required_silence(p, Verdict.UNSURE, asked)),
     Rule("0.7 s of silence", lambda *_: 0.7),
 )
 
@@ -100,71 +80,24 @@ class TurnsReport:
     """Seconds from the caller's last voiced sample to the decision, in turns that were heard out."""
 
 
-def spoken_turns(studio: Studio, chosen: str) -> Iterator[Turn]:
-    """The sentences of a set by three voices, each voice pausing at another mark."""
-    rng = np.random.default_rng(4)
-    for item in tomllib.loads(SENTENCES.read_text("utf-8"))[chosen]:
-        marks = [character for character in item["say"] if character in "|/"]
-        for n, voice in enumerate(VOICES):
-            kept = n % max(1, len(marks))
-            clip = studio.clip(_with_pause(item["say"], kept, rng.uniform(SHORTEST, LONGEST)), voice)
-            place = "could end there" if marks and marks[kept] == "/" else "in a phrase"
-            yield _turn(f"packaged voice, {place}", clip.text, clip.samples, item.get("expecting"))
+def together(reports: Iterable[TurnsReport], source: str, rule: str) -> TurnsReport:
+    """Several reports as one."""
+    total = TurnsReport(source, rule)
+    for report in reports:
+        total.turns += report.turns
+        total.cut_in += report.cut_in
+        total.waits += report.waits
+    return total
 
 
-def scenario_turns(studio: Studio) -> Iterator[Turn]:
-    """The lines of the scenario `hesitating`, all their pauses in place, by three voices."""
-    for step in load("hesitating").steps:
-        if not isinstance(step, Say):
-            continue
-        for voice in VOICES:
-            clip = studio.clip(step.say.replace("{wanted}", "Tuesday"), voice)
-            yield _turn("scenario hesitating", clip.text, clip.samples, None)
-
-
-def _with_pause(sentence: str, kept: int, seconds: float) -> str:
-    parts = re.split(r"[|/]", sentence)
-    return parts[0] + "".join((f"[{seconds:.2f}]" if n == kept else "") + part for n, part in enumerate(parts[1:]))
-
-
-def human_turns() -> Iterator[Turn]:
-    """Recordings of people, each with a pause at a quiet place inside it, and whole."""
-    rng = np.random.default_rng(5)
-    for sample in SampleRegistry().all():
-        sound = soxr.resample(sample.audio_numpy(), sample.sample_rate, RATE)
-        samples = (sound / np.abs(sound).max() * 12000).astype(np.int16)
-        speech = voiced_range(samples)
-        samples = samples[speech.first : speech.last]
-        source = "people, English" if sample.lang == SampleLang.EN else "people, 8 other languages"
-        for fraction in (0.35, 0.5, 0.65):
-            cut = _quiet_place(samples, fraction)
-            gap = np.zeros(round(rng.uniform(SHORTEST, LONGEST) * RATE), dtype=np.int16)
-            text = sample.reference_text if sample.lang == SampleLang.EN else ""
-            yield _turn(source, text, np.concatenate([samples[:cut], gap, samples[cut:]]), None)
-
-
-def _quiet_place(samples: Samples, fraction: float) -> int:
-    centre, reach, step = int(fraction * len(samples)), round(0.15 * RATE), RATE // 100
-    places = range(centre - reach, centre + reach, step // 2)
-    return min(places, key=lambda at: float(np.sum(np.square(samples[at : at + 2 * step], dtype=np.float64)))) + step
-
-
-def _turn(source: str, text: str, samples: Samples, expecting: Any) -> Turn:
-    """On a line with a little noise, through G.711; the pauses are where the sound is digital silence."""
-    silent = np.concatenate([[False], samples == 0, [False]])
-    edges = np.flatnonzero(np.diff(silent.astype(int)))
-    pauses = [(int(a) + RATE, int(b) + RATE) for a, b in edges.reshape(-1, 2) if b - a >= 0.25 * RATE]
-    line = np.concatenate([np.zeros(RATE), samples, np.zeros(3 * RATE)])
-    line += np.random.default_rng(len(samples)).standard_normal(len(line)) * 32768 * 10 ** (-68 / 20)
-    end = RATE + voiced_range(samples).last
-    return Turn(source, text, _mu_law(line), expecting, tuple(pauses), end)
-
-
-def _mu_law(sound: Any) -> Samples:
-    x = np.clip(sound / 32768, -1, 1)
-    steps = np.round(np.sign(x) * np.log1p(255 * np.abs(x)) / np.log(256) * 127) / 127
-    decoded: Samples = (np.sign(steps) * (256 ** np.abs(steps) - 1) / 255 * 32767).astype(np.int16)
-    return decoded
+def wilson(hits: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share, after Wilson (1927): right also near 0, where the usual one is not."""
+    if not of:
+        return 0.0, 1.0
+    z, share = 1.96, hits / of
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 class Listener:
@@ -178,7 +111,7 @@ class Listener:
     async def pauses(self, turn: Turn) -> list[Pause]:
         """Every pause that is heard, with what the models say in it."""
         ear = self._pool.open(RATE)
-        found: list[tuple[int, int, int | None, float]] = []
+        found: list[tuple[int, int, int | None, float | None]] = []
         first = None
         for at in range(0, len(turn.sound) - _FRAME + 1, _FRAME):
             ear.push(turn.sound[at : at + _FRAME])
@@ -186,14 +119,15 @@ class Listener:
             for event in ear.events():
                 if isinstance(event, SpeechStarted):
                     first = event.first if first is None else first
-                    if found:
+                    if found and found[-1][2] is None:
                         last, told, _, probability = found[-1]
                         found[-1] = (last, told, ear.position, probability)
                 elif isinstance(event, SpeechStopped) and found and found[-1][2] is None:
                     found[-1] = (event.last, *found[-1][1:])  # the same pause, a little later
                 elif isinstance(event, SpeechStopped):
-                    probability = await self._turn_model.complete(ear.recent(), RATE)
-                    found.append((event.last, ear.position, None, probability))
+                    found.append((event.last, ear.position, None, None))
+            if found and found[-1][2:] == (None, None) and ear.position - found[-1][0] >= JUDGE_AFTER * RATE:
+                found[-1] = (*found[-1][:3], await self._turn_model.complete(ear.recent(), RATE))
         self._pool.close(ear)
         begin = max(0, (first or 0) - round(0.3 * RATE))
         return [Pause(*pause, self._words(turn, begin, pause[1])) for pause in found]
@@ -210,13 +144,21 @@ def judge(turn: Turn, pauses: Sequence[Pause], rule: Rule, report: TurnsReport) 
         decided = max(pause.last + seconds * RATE, pause.told + TRANSCRIPT_DELAY * RATE)
         if pause.resumed is not None and pause.resumed <= decided:
             continue
+        sounded = "?" if pause.probability is None else f"{pause.probability:.2f}"
         if any(begin - 0.2 * RATE <= pause.last < end for begin, end in turn.pauses):
-            report.cut_in.append(f"{pause.words} ({pause.probability:.2f})")
+            report.cut_in.append(f"{pause.words} ({sounded})")
         elif pause.last < turn.end - 0.25 * RATE:
-            report.cut_in.append(f"{pause.words} ({pause.probability:.2f}, no pause)")
+            report.cut_in.append(f"{pause.words} ({sounded}, no pause)")
         else:
             report.waits.append((decided - turn.end) / RATE)
         return
+
+
+def turns_of(studio: Studio, chosen: str) -> Iterator[Turn]:
+    """All sources."""
+    yield from scenario_turns(studio)
+    yield from spoken_turns(studio, chosen)
+    yield from recorded_turns()
 
 
 async def measure(chosen: str) -> list[TurnsReport]:
@@ -224,9 +166,7 @@ async def measure(chosen: str) -> list[TurnsReport]:
     reports: dict[tuple[str, str], TurnsReport] = {}
     async with TurnModel() as turn_model:
         listener = Listener(turn_model)
-        studio = Studio()
-        turns = [*scenario_turns(studio), *spoken_turns(studio, chosen), *human_turns()]
-        for turn in turns:
+        for turn in turns_of(Studio(), chosen):
             pauses = await listener.pauses(turn)
             for rule in RULES:
                 report = reports.setdefault((turn.source, rule.name), TurnsReport(turn.source, rule.name))
@@ -235,20 +175,32 @@ async def measure(chosen: str) -> list[TurnsReport]:
 
 
 def table(reports: Sequence[TurnsReport]) -> str:
-    """For people."""
-    lines = [f"{'source':34}{'rule':20}{'turns':>6}{'cut in':>8}{'wait p50':>10}{'p95 ms':>9}"]
-    for report in reports:
-        p50, p95 = (np.percentile(report.waits, (50, 95)) * 1000) if report.waits else (np.nan, np.nan)
-        share = len(report.cut_in) / report.turns
-        lines.append(f"{report.source:34}{report.rule:20}{report.turns:6}{share:8.1%}{p50:10.0f}{p95:9.0f}")
+    """For people: every source by every rule, and then what the choice among the rules' settings costs."""
+    lines = [f"{'source':46}{'rule':24}{'turns':>6}{'cut in':>8}{'95 % interval':>16}{'wait p50':>10}{'p95 ms':>8}"]
+    lines += [_row(report) for report in reports]
+    lines.append("")
+    for kind in ("packaged voice", "other voices"):
+        for rule in RULES[:3]:
+            chosen = [one for one in reports if one.source.startswith(kind) and one.rule == rule.name]
+            lines.append(_row(together(chosen, f"{kind}, all", rule.name)))
     return "\n".join(lines)
+
+
+def _row(report: TurnsReport) -> str:
+    p50, p95 = (np.percentile(report.waits, (50, 95)) * 1000) if report.waits else (np.nan, np.nan)
+    low, high = wilson(len(report.cut_in), report.turns)
+    share = len(report.cut_in) / report.turns if report.turns else np.nan
+    interval = f"{low * 100:.1f} to {high * 100:.1f} %"
+    return f"{report.source:46}{report.rule:24}{report.turns:6}{share:8.1%}{interval:>16}{p50:10.0f}{p95:8.0f}"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", default="held_out", choices=("development", "held_out"), help="of sentences")
-    parser.add_argument("--verbose", action="store_true", help="also where the agent cut in")
+    parser.add_argument(
+        "--verbose", action="store_true", help="also where the agent cut in: for `development`, or a set is spent"
+    )
     options = parser.parse_args()
     reports = asyncio.run(measure(options.set))
     sys.stdout.write(table(reports) + "\n")

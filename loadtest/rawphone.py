@@ -59,7 +59,6 @@ class Dialog:
     branch: str = ""
     media: tuple[str, int] = (LOCAL, 0)
     local_from: str = ""
-    remote_uri: str = ""
     routes: list[str] = field(default_factory=list)
 
 

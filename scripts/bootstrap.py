@@ -46,10 +46,13 @@ class Setup:
         if not os.path.exists(self.python):
             check_disk(self.root, self._free())
             self._make_venv()
+        ready = os.path.join(self.venv, "ready")
+        # Once all is there pip would name every package as already satisfied; what goes wrong it says all the same.
+        quiet = ("--quiet",) if os.path.exists(ready) else ()
         first = "installing pinned packages (2/3; the first time takes a minute or two)"
-        self._pip(first, "-r", "requirements.lock")
+        self._pip(first, *quiet, "-r", "requirements.lock")
         self._pip("installing trunkline itself (3/3)", "--quiet", "--no-deps", "--editable", ".")
-        with open(os.path.join(self.venv, "ready"), "w"):
+        with open(ready, "w"):
             pass
 
     def _make_venv(self) -> None:

@@ -88,7 +88,7 @@ async def place_call(
     known = {call["id"] for call in await calls(stack)}
     async with relayed(stack.sip_address, folder / CAPTURE_FILE, impairment or Impairment()) as address:
         complaint, peak = await _run_caller(scenario, f"sip:{called}@{address[0]}:{address[1]}", folder, hear, longest)
-        record = await _record(stack, known)
+        record = await _record(stack, known, called)
     (folder / RECORD_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
     report, said, heard = caller.read(folder)
     return PlacedCall(folder, report, said, heard, capture.load(folder / CAPTURE_FILE), record, peak, complaint)
@@ -127,11 +127,11 @@ async def calls(stack: Stack) -> list[dict[str, Any]]:
     return listed
 
 
-async def _record(stack: Stack, known: set[str]) -> Mapping[str, Any]:
-    """The record of the call that was not there before, once it has ended."""
+async def _record(stack: Stack, known: set[str], called: str) -> Mapping[str, Any]:
+    """The record of the call to this number that was not there before, once it has ended."""
     deadline = asyncio.get_running_loop().time() + _RECORD_SECONDS
     while True:
-        fresh = [call for call in await calls(stack) if call["id"] not in known]
+        fresh = [call for call in await calls(stack) if call["id"] not in known and call["called"] == called]
         if fresh and fresh[0]["ended"]:
             record: Mapping[str, Any] = await stack.get(f"/calls/{fresh[0]['id']}")
             return record

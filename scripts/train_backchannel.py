@@ -155,7 +155,8 @@ class Recordings:
 def _mu_law(sound: Floats) -> Samples:
     x = np.clip(sound / 32768, -1, 1)
     steps = np.round(np.sign(x) * np.log1p(255 * np.abs(x)) / np.log(256) * 127) / 127
-    return (np.sign(steps) * (256 ** np.abs(steps) - 1) / 255 * 32767).astype(np.int16)
+    decoded: Samples = (np.sign(steps) * (256 ** np.abs(steps) - 1) / 255 * 32767).astype(np.int16)
+    return decoded
 
 
 def train(inputs: Floats, targets: Floats, epochs: int = 60, seed: int = 0) -> Onset:

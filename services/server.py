@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from services.errors import ServiceError
 from services.gate import Gate
 from services.settings import ServiceSettings
-from services.telemetry import configure_logging, redact, sample_loop_lag, serve_metrics
+from services.telemetry import Plain, configure_logging, redact, sample_loop_lag, serve_metrics
 
 log = logging.getLogger(__name__)
 OPTIONS = (
@@ -104,7 +104,7 @@ async def serve(settings: ServiceSettings, service: Service, drain: Drain) -> No
             return
         gate.closed_because = ""
         await _report(checks, service.name, serving=True)
-        log.info("serving", extra={"service": service.name, **ports})
+        log.info("serving", extra={"service": service.name, "host": Plain(settings.host), **ports})
         await stop.wait()
         stop.clear()
         gate.closed_because = "draining"

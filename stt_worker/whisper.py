@@ -27,7 +27,6 @@ from stt_worker.prompt import prompt_tokens
 
 WINDOWS = (1000, 1500, 3000)
 """Encoder windows in frames of 10 ms: 60, 107 and 425 ms of work on one core. Below 10 s the decoder runs away."""
-LONGEST_SECONDS = WINDOWS[-1] / 100
 _FRAMES_PER_SECOND = 100
 _TOKENS_PER_SECOND = 50
 """The encoder halves the frames; alignments are in these steps."""

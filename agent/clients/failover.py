@@ -225,7 +225,8 @@ class Failover(Generic[Q, R, E]):
             self._alarm = asyncio.get_running_loop().call_later(self._terms.patience, self._complain)
 
     def _complain(self) -> None:
-        log.error("no worker to be had: %s", self._last_error, extra={"service": self._workers.service})
+        extra = {"service": self._workers.service, "workers": [Plain(name) for name in self._workers.names]}
+        log.error("no worker to be had: %s", self._last_error, extra=extra)
         self._conversation.unreachable(self._last_error)
 
     def _calm(self) -> None:

@@ -146,7 +146,7 @@ class TextToSpeech:
     async def list_voices(self, language: str = "") -> tuple[Voice, ...]:
         """Voices of one worker. Raises ServiceError of the last worker asked."""
         problem: ServiceError = Unavailable("no worker")
-        for _ in range(len(self._workers)):
+        for _ in self._workers.names:
             target = await self._workers.pick()
             stub = pb_grpc.TextToSpeechStub(target.channel)
             try:

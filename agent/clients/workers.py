@@ -37,8 +37,10 @@ class Workers:
         self._rotation = Rotation(targets)
         self._targets = {name: Target(name, connect(name)) for name in targets}
 
-    def __len__(self) -> int:
-        return len(self._targets)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """`host:port` of each."""
+        return tuple(self._targets)
 
     async def pick(self) -> Target:
         """The next worker to try. Waits while every one of them asked to be left alone."""

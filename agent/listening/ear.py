@@ -1,5 +1,6 @@
 """The listening side of one call: sound in, windows to the pool, events out."""
 
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,6 +44,7 @@ class Ear:
         self._played_last = -KEEP_SECONDS * rate
         self._echo = EchoJudge()
         self._ambience = Ambience()
+        self._recent: deque[Window] = deque(maxlen=12)
         self._overtalk: Overtalk | None = None
         self._yielded = False  # the agent has been told to stop, and what it still says is not over the room
         self._stopped = 0
@@ -121,17 +123,18 @@ class Ear:
         """Is there speech over the agent, and does it interrupt?"""
         if isinstance(event, SpeechStarted):
             if self._overtalk is None or event.first - self._stopped > _SAME_SPEECH * self.rate:
-                self._overtalk = self._overtalk_from(event.first)
+                self._overtalk = self._overtalk_from(event.first, window)
+            else:
+                self._overtalk.update(window, voiced=True)
         elif isinstance(event, SpeechStopped):
             self._stopped = event.last
+        elif self._overtalk is not None and self._activity.speaking:
+            self._overtalk.update(window, window.probability >= _WORTH_A_LOOK and not window.echo)
         self._learn_the_room(window)
+        self._recent.append(window)
         overtalk = self._overtalk
         if overtalk is None or not self._activity.speaking:
             return
-        overtalk.update(window, voiced=window.probability >= _WORTH_A_LOOK and not window.echo)
-        if overtalk.emerges:  # all there was before was the room
-            overtalk = self._overtalk = self._overtalk_from(self._done - self._window)
-            overtalk.update(window, voiced=True)
         if self._done - self._played_last > _STILL_SPEAKING * self.rate:
             return
         look = overtalk.wants_look
@@ -142,8 +145,13 @@ class Ear:
             self._ambience.forget_since(overtalk.first)
             self._overtalk, self._yielded = None, True
 
-    def _overtalk_from(self, first: int) -> Overtalk:
-        return Overtalk(first, self.rate, self._ambience.exceeded_from(first))
+    def _overtalk_from(self, first: int, window: Window) -> Overtalk:
+        """Speech that began at `first` and was noticed only now."""
+        overtalk = Overtalk(first, self.rate, self._ambience.exceeded_from(first))
+        for known in (*self._recent, window):
+            if known.end > first:
+                overtalk.update(known, voiced=not known.echo)  # a soft beginning is no voice to the model
+        return overtalk
 
     def _learn_the_room(self, window: Window) -> None:
         audible = self._done - self._played_last < _SAME_SPEECH * self.rate

@@ -1,21 +1,49 @@
 """How long a silence ends the turn. PURE: intonation and words in, seconds out."""
 
+from dataclasses import dataclass
+from math import log
+
 from agent.listening.lexical import Expecting, Verdict
 
-# Seconds. Chosen on the development sentences of loadtest/bench_turns.py, where pauses inside sentences last 0.3 to
-# 0.9 s and a start is heard 0.13 s late.
-_NOT_JUDGED = 0.7
-_SURE, _LIKELY, _DOUBTFUL, _UNLIKELY, _OPEN = 0.42, 0.6, 1.12, 1.2, 1.4
-# The turn model's probability. It says "finished" to many halves of sentences, and "not finished" seldom in vain.
-_FINISHED, _PERHAPS, _HARDLY = 0.8, 0.4, 0.15
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds of silence. Chosen on the development sentences of loadtest/bench_turns.py, where pauses inside sentences
+    last 0.3 to 0.9 s and a start is heard 0.13 s late."""
+
+    sure: float = 0.42
+    """A sentence, and it sounds finished."""
+    likely: float = 0.6
+    """The same, but of a kind that is often continued."""
+    not_judged: float = 0.7
+    """A sentence; the turn model has not answered."""
+    doubtful: float = 1.05
+    longest: float = 1.2
+    """It sounds unfinished, whatever the words."""
+    open: float = 1.4
+    """By its words it must go on."""
+    slope: float = 0.22
+    """Seconds more for every factor of e by which the odds of "finished" are worse than _SURE."""
+
+
+USUAL = Patience()
+QUICK = Patience(doubtful=0.8, longest=0.95, open=1.1, slope=0.12)
+PATIENT = Patience(sure=0.6, likely=0.8, not_judged=0.9)
+"""The two are for comparison: what the choice costs."""
+
+_SURE = 0.95
+"""The turn model's probability of 86 % of ends, and of 14 % of pauses after words that could end a sentence."""
 
 _HESITANT = 0.75
 """At least, for a caller who has paused and gone on in this call."""
 
 
 def required_silence(
-    probability: float | None, verdict: Verdict, expecting: Expecting | None = None, hesitant: bool = False
+    probability: float | None,
+    verdict: Verdict,
+    expecting: Expecting | None = None,
+    hesitant: bool = False,
+    patience: Patience = USUAL,
 ) -> float:
     """Seconds after the last voiced sample until the turn is over.
 
@@ -23,22 +51,23 @@ def required_silence(
     or a name pauses between its parts whatever they sound like, so there the silence is longer. `hesitant`: this caller
     has paused inside a sentence before, and is given more time.
     """
-    seconds = max(_judged(probability, verdict), _HESITANT if hesitant else 0.0)
+    seconds = max(_judged(probability, verdict, patience), _HESITANT if hesitant else 0.0)
     if expecting in ("phone", "digits", "name") and verdict is not Verdict.COMPLETE:
-        return max(seconds, _UNLIKELY)
+        return max(seconds, patience.longest)
     return seconds
 
 
-def _judged(probability: float | None, verdict: Verdict) -> float:
+def _judged(probability: float | None, verdict: Verdict, patience: Patience) -> float:
     if verdict is Verdict.INCOMPLETE:
-        return _OPEN
-    complete = verdict is Verdict.COMPLETE
+        return patience.open
     if probability is None:
-        return _NOT_JUDGED if complete else _DOUBTFUL
-    if probability < _HARDLY:
-        return _UNLIKELY
-    if probability < _PERHAPS:
-        return _DOUBTFUL if complete else _UNLIKELY
-    if probability < _FINISHED:
-        return _LIKELY if complete else _DOUBTFUL
-    return _SURE if complete else _DOUBTFUL
+        return patience.not_judged if verdict is Verdict.COMPLETE else patience.doubtful
+    shortest = {Verdict.COMPLETE: patience.sure, Verdict.LIKELY: patience.likely}.get(verdict, patience.doubtful)
+    doubt = max(0.0, _log_odds(_SURE) - _log_odds(probability))
+    return min(shortest + patience.slope * doubt, patience.longest)
+
+
+def _log_odds(probability: float) -> float:
+    """Limited to what the turn model can tell apart."""
+    known = min(max(probability, 0.001), 0.999)
+    return log(known / (1 - known))

@@ -1,10 +1,10 @@
 """What listening tells the rest of the agent. Positions are samples since the call connected, at the leg's rate."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """One step of the voice activity model (32 ms)."""
 
     end: int
@@ -44,7 +44,7 @@ class BargeIn:
     SpeechStarted and the SpeechStopped of the same speech."""
 
     first: int
-    """As in SpeechStarted."""
+    """As in SpeechStarted, or later: voices in the room may have been taken for the caller's before."""
 
 
 ListeningEvent = SpeechStarted | SpeechStopped | BargeIn

@@ -1,8 +1,9 @@
 """What the words say about the end of a turn. PURE, English.
 
 Intonation alone lets through two fifths of sentences cut in the middle; "at", "my" or four digits of a telephone number
-at the end tell most of them for nothing. Recognisers put a full stop after everything, so a full stop means nothing
-here; dots, dashes and commas at the end mean that more is to come.
+at the end tell most of them for nothing. The recogniser puts a full stop after nearly everything, so a full stop means
+nothing here, but its absence does: 1 of 100 finished sentences lacks it, and 1 of 8 halves that read like sentences.
+Dots, dashes and commas at the end mean that more is to come.
 """
 
 import re
@@ -19,6 +20,8 @@ class Verdict(StrEnum):
     """Of the words so far."""
 
     COMPLETE = "complete"
+    LIKELY = "likely"
+    """A sentence, of a kind that is often continued."""
     UNSURE = "unsure"
     INCOMPLETE = "incomplete"
 
@@ -26,6 +29,7 @@ class Verdict(StrEnum):
 _SHORT_NUMBER, _LONG_NUMBER = 7, 10
 """Digits of a telephone number without and with its area code."""
 _TRAILS_OFF = re.compile(r"(\.\.\.|…|,|-|–|—|:|;)\s*$")
+_CLOSED_BY = re.compile(r"[.?!][\"')]*\s*$")
 _NUMBER_TOLD = re.compile(
     r"\b(?:number|phone|mobile|cell|reach me|call me)\b.*\b(?:\d+|zero|oh|one|two|three|four|five|six|"
     r"seven|eight|nine|double)\b"
@@ -45,15 +49,10 @@ def verdict(text: str, expecting: Expecting | None = None) -> Verdict:
         return asked
     if all(word in lexicon.ANSWERS for word in words) or lexicon.COURTESY.search(said):
         return Verdict.COMPLETE
-    if lexicon.BARE_LINK.search(said):
-        return Verdict.INCOMPLETE
-    if lexicon.CLOSED.search(said):
-        return Verdict.COMPLETE if len(words) > 2 and not lexicon.TIDIED.search(said) else Verdict.UNSURE
-    if lexicon.LEFT_BEHIND.search(said):
-        return Verdict.COMPLETE if text.rstrip().endswith("?") and len(words) > 3 else Verdict.INCOMPLETE
-    if words[-1] in lexicon.OPENS or lexicon.OPEN.search(said):
-        return Verdict.INCOMPLETE
-    return _by_shape(said, words)
+    found = _by_ending(text, said, words)
+    if found is not Verdict.INCOMPLETE and not _CLOSED_BY.search(text):
+        return Verdict.UNSURE
+    return found
 
 
 def is_backchannel(text: str) -> bool:
@@ -83,6 +82,8 @@ def _plain(text: str) -> str:
 
 def _asked(said: str, words: list[str], expecting: Expecting | None) -> Verdict | None:
     """By what was asked for; None where that decides nothing."""
+    if expecting is None and lexicon.REFERENCE.search(said) and digits_in(said):
+        return Verdict.UNSURE
     if expecting in ("phone", "digits") or _NUMBER_TOLD.search(said):
         return _by_digits(digits_in(said), words, expecting)
     if all(digits_in(word) for word in words):  # dictated, or a time
@@ -92,8 +93,16 @@ def _asked(said: str, words: list[str], expecting: Expecting | None) -> Verdict 
     if expecting == "yes_no" and words[0] in lexicon.ANSWERS and len(words) == 1:
         return Verdict.COMPLETE
     if expecting in ("day", "time") and (words[-1] in lexicon.DAYS | lexicon.HOURS or said[-1].isdigit()):
-        return Verdict.UNSURE if len(words) == 1 and words[-1] in lexicon.DAYS else Verdict.COMPLETE
+        return _by_date(words)
     return None
+
+
+def _by_date(words: list[str]) -> Verdict:
+    """After the day comes the hour, after the hour the minutes, and a longer answer has more often said both."""
+    if len(words) == 1 and words[-1] in lexicon.DAYS:
+        return Verdict.UNSURE
+    whole = len(words) > 3 or not (words[-1] in lexicon.DAYS or digits_in(words[-1]))
+    return Verdict.COMPLETE if whole else Verdict.LIKELY
 
 
 def _by_digits(digits: int, words: list[str], expecting: Expecting | None) -> Verdict | None:
@@ -113,16 +122,37 @@ def _by_name(said: str, words: list[str]) -> Verdict | None:
     if words[-1] in lexicon.OPENS or lexicon.OPEN.search(said) or lexicon.BARE_LINK.search(said):
         return Verdict.INCOMPLETE
     given = lexicon.NAME_GIVEN.search(said)
-    count = len(given["name"].split()) if given else len(words)
+    name = given["name"] if given else lexicon.NAME_LEAD.sub("", said)
+    count = len([word for word in name.split() if word not in lexicon.TITLES])
     return Verdict.COMPLETE if count >= 2 else Verdict.UNSURE
+
+
+def _by_ending(text: str, said: str, words: list[str]) -> Verdict:
+    if lexicon.BARE_LINK.search(said):
+        return Verdict.INCOMPLETE
+    if lexicon.AFTERTHOUGHT.search(text) or lexicon.SHORT_ANSWER.search(said):
+        return Verdict.COMPLETE
+    if lexicon.BARE_SUBJECT.search(said):
+        return Verdict.INCOMPLETE
+    if lexicon.CLOSED.search(said):
+        return Verdict.COMPLETE if len(words) > 2 and not lexicon.TIDIED.search(said) else Verdict.UNSURE
+    if lexicon.LEFT_BEHIND.search(said):
+        return Verdict.COMPLETE if text.rstrip().endswith("?") and len(words) > 3 else Verdict.INCOMPLETE
+    if lexicon.CONTINUED.search(said):
+        return Verdict.LIKELY if len(words) > 3 else Verdict.UNSURE
+    if words[-1] in lexicon.OPENS or lexicon.OPEN.search(said):
+        return Verdict.INCOMPLETE
+    return _by_shape(said, words)
 
 
 def _by_shape(said: str, words: list[str]) -> Verdict:
     given = lexicon.NAME_GIVEN.search(said)
     if given and "name" in words and len(given["name"].split()) < 2:
         return Verdict.UNSURE
-    if words[-1] in lexicon.DAYS:
-        return Verdict.UNSURE  # often followed by the hour
+    if lexicon.SUBORDINATE.search(said) and sum(word in lexicon.SUBJECTS for word in words) < 2:
+        return Verdict.UNSURE  # "because of the strike": the sentence itself is still to come
+    if len(words) > 1 and digits_in(words[-1]) and words[-2] in lexicon.BEFORE_AMOUNT:
+        return Verdict.UNSURE  # "about twenty": minutes
     if words[0] in lexicon.ARTICLES and not lexicon.QUESTION.search(said) and len(words) <= 4:
         return Verdict.UNSURE  # a subject without its verb, or an answer: "the quick brown fox"
     return Verdict.COMPLETE if len(words) >= 4 else Verdict.UNSURE

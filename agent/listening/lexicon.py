@@ -23,13 +23,13 @@ CONJUNCTIONS = _words(
     "though cause"
 )
 AUXILIARIES = _words(
-    "am are was were be been being would could should might must may will shall can't won't don't i'm i'd i'll i've "
-    "you're we're we'd we'll we've they're it'll i we he she they who's what's where's let's there's it's that's "
-    "he's she's isn't doesn't didn't couldn't wouldn't not does did"
+    "am are was were be been being can would could should might must may will shall cannot can't won't don't i'm i'd "
+    "i'll i've you're we're we'd we'll we've they're it'll i we he she they who's what's where's let's there's it's "
+    "that's he's she's isn't doesn't didn't couldn't wouldn't not does did"
 )
 FILLERS = _words(
     "um uh er erm hmm well just really very quite maybe perhaps actually basically also next last first second third "
-    "half mister mr mrs ms miss doctor dr number exactly rather still only even about"
+    "half mister mr mrs ms miss doctor dr number exactly rather still only even about almost nearly missus"
 )
 OPENS = ARTICLES | PREPOSITIONS | CONJUNCTIONS | AUXILIARIES | FILLERS
 """Words after which a sentence goes on."""
@@ -61,15 +61,13 @@ CLOSED = _endings(
     that(?:'s| is) it
     (?:come|start) over
     (?:think|hope|guess) so
-    i (?:am|can|do|will|would|could|have|did)
-    (?:we|they|you) (?:are|do|can|will|did|have)
-    it (?:was|will|would|does|did)
-    there (?:is|are)
     (?:of course|i'm|maybe|why|or|i hope|probably) not
     not really
     not at all
     after all
-    (?:take|want|do|like|about|with|for|have|mean|need|heard|got|said|know|is|understand|see) (?:that|this|those|these)
+    (?:take|want|do|like|about|with|for|have|mean|need|got|is|understand|say|repeat|spell|explain) (?:that|this)
+    (?:check|change|try|send|use|cancel|read|believe|at|of|to|after|before|than) (?:that|this)
+    (?:take|want|do|like|about|with|for|have|mean|need|heard|got|said|know|is|understand|see) (?:those|these)
     tell me (?:how|why|when|where|what)
     (?:about|like|take|want|have|that's|that is|you|need) (?:all|both|some|another|each)
     that(?:'s| is|'ll be) all
@@ -77,10 +75,23 @@ CLOSED = _endings(
     on the (?:first|second|third)
     hear from you
     not (?:yet|now)
-    (?:he|she) (?:is|does|did|has|can)
+    if (?:(?:that|it)(?:'s| is| would be) )?possible
+    is that possible
+    (?:the|a|my|your|his|her|our|another|family) doctor
+    (?:very|quite|so|feel|feels|as|really|not) well
+    (?:all|everything|what) (?:i|we) (?:need|needed|want|wanted) to know
     """
 )
-"""They look open and are not: particles of verbs, short answers, pronouns."""
+"""They look open and are not: particles of verbs, pronouns, conditions."""
+
+LEAD = r"^(?:(?:and|so|but|well|hello|hi|sorry|okay|um|uh|yes|no|oh|please|excuse me|good morning)[, ]+)*"
+SHORT_ANSWER = re.compile(
+    r"(?:" + LEAD + r"(?:of course |sure |i'm afraid )?|"
+    r"\b(?:as|than|if|whenever|when|best|wish|what|where|who|how|because|soon) )"
+    r"(?:i (?:am|can|do|will|did|have)|(?:we|they|you|he|she|it|there) "
+    r"(?:are|is|do|does|can|will|did|have|has|was|were|would))$"
+)
+""""Yes, I can", "where you are": a verb after its subject ends only these."""
 
 OPEN = _endings(
     r"""
@@ -91,7 +102,7 @@ OPEN = _endings(
     (?:could|can|would|may|do|did|are|should|have|will|is|was) (?:i|you|we|they|he|she|there|it)
     (?:to|can|could|i'll|and|want to|you) (?:make|have|get|see|ask|know|bring|book|change|arrange|schedule|speak|talk)
     (?:to|can|could|i'll|and|want to|you) (?:find|give|say|take|reschedule|move|check|leave|tell|come|reach|confirm)
-    (?:looking|calling|asking|waiting|ringing|phoning|wondering|trying|going|able|instead|because of|sort|kind)
+    (?:looking|calling|asking|waiting|ringing|phoning|wondering|trying|going|able|because of|sort|kind|supposed)
     let me (?:see|think|check|look)
     (?:couple|plenty|lot)
     (?:at|for|from|until|till) (?:a )?quarter
@@ -99,9 +110,36 @@ OPEN = _endings(
     (?:tell|told|asked|ask|inform) (?:doctor|dr|mr|mrs|ms|miss|the) \w+
     (?:is|was|are|were|has|have|had|do|which day|what time|how much|how many|how long)
     (?:new|available|possible|interested|afraid)
+    (?:that|because|if|what|when|where|which|whether|how|until|before|so) you
+    (?:that|because|if|what|when|where|which|whether|how|until|before|while|but|and) it
+    (?:i|you|we|they|he|she|it|have|has|had|is|are|was|were) (?:already|always|never|often|usually)
+    (?:i|we|you|they|who|he|she) (?:can|can't|cannot)
+    (?:said|told|know|heard|think|sure|say|says|sorry) that
     """
 )
 """They look closed and are not: what is named, asked for or handed over is still to come."""
+
+CONTINUED = _endings(
+    """
+    a (?:bit|little|few|lot)
+    (?:something|somebody|someone|anything|anybody|anyone)
+    (?:usually|often|always|never|already|probably)
+    (?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|today|tomorrow|tonight)
+    week
+    (?:a|an|another|my) (?:message|question|problem|appointment|complaint)
+    (?:yes|no|well|okay),? (?:i|we) (?:would|could|should|might)
+    """
+)
+"""What may well end a sentence, and is as often followed by more: "on Tuesday" by the hour, "a message" by for whom."""
+AFTERTHOUGHT = re.compile(r"\w+ \w+ \w+ \w+[,.] I (?:think|guess|hope|believe)[.?!]?$")
+BEFORE_AMOUNT = _words("about around in another over only least than have has got is are take need every within")
+SUBORDINATE = re.compile(
+    r"^(?:(?:and|so|but|well|yes|no|um|uh)[, ]+)*"
+    r"(?:because|if|unless|although|whenever|while|as (?:far|long|soon) as|"
+    r"(?:when|before|after|once|since) (?!(?:is|are|do|does|did|can|could|will|would|should|was|were|have|has)\b))"
+)
+"""How a clause begins that is not the sentence itself."""
+SUBJECTS = _words("i you he she it we they i'm i'd i'll i've it's you're we're he's she's they're there that my")
 
 COURTESY = _endings(
     """
@@ -116,7 +154,6 @@ COURTESY = _endings(
     """
 )
 
-LEAD = r"^(?:(?:and|so|but|well|hello|hi|sorry|okay|um|uh|yes|no|oh|please|excuse me|good morning)[, ]+)*"
 LEFT_BEHIND = re.compile(
     LEAD + r"(?:who|what|where|which|how)\b.* (?:to|for|at|on|in|of|with|from|by|about|is|are|was|open|cost)$"
 )
@@ -130,3 +167,18 @@ QUESTION = re.compile(
     + r"(?:who|what|where|which|how|when|why|whose|can|could|would|do|does|did|is|are|will|may|have|has|should|am)\b"
 )
 NAME_GIVEN = re.compile(r"\b(?:name is|name's|i am|i'm|this is|under|called)\s+(?P<name>[a-z' -]+)$")
+TITLES = _words("mister missus miss doctor mr mrs ms dr nurse")
+NAME_LEAD = re.compile(
+    r"^(?:(?:yes|no|well|um|uh|hello|hi|okay|sure|so)[, ]+)*"
+    r"(?:(?:it is|it's|it should be|that is|that's)(?: |$))?(?:under )?"
+)
+"""What people say before their name."""
+REFERENCE = re.compile(
+    r"\b(?:invoice|customer|insurance|account|reference|order|policy|card|membership|file|patient|ticket) number\b"
+)
+"""Numbers of unknown length."""
+BARE_SUBJECT = re.compile(
+    LEAD + r"(?:is|are|was|does|do|did|can|could|will|would|has|should) "
+    r"(?:the|my|your|our|his|her|doctor|dr|mister|missus) [\w'-]+$"
+)
+""""Is the practice": a question that has got no further than its subject."""

@@ -7,9 +7,10 @@ from agent.listening.ear import KEEP_SECONDS, Ear
 from agent.listening.models import load_onsets
 from agent.listening.silero import Floats, VoiceModel, context_samples, window_samples
 
-_SILENT = ActivityRules().silence
-
 __all__ = ["KEEP_SECONDS", "Ear", "ListeningPool"]
+
+_SILENT = ActivityRules().silence
+"""dBFS; windows without a louder part are not voiced, whatever their probability."""
 
 
 class ListeningPool:
@@ -61,7 +62,7 @@ class ListeningPool:
             ear.take(probability, (a, b, c, d), level)
 
     def _probabilities(self, rate: int, sound: Floats, ears: list[Ear], awake: list[int]) -> list[float]:
-        """Of each row. Those not `awake` are passed over: an empty memory need not hear what is too quiet for speech."""
+        """Of each row. Those not `awake` are passed over: an empty memory need not hear what can be no speech."""
         probabilities = [0.0] * len(ears)
         if awake:
             heard = sound if len(awake) == len(ears) else sound[awake]

@@ -34,16 +34,17 @@ class Memory:
     """What the model knows of one stream. Owned by that stream's ear, read and written by `VoiceModel.run`."""
 
     def __init__(self, rate: int) -> None:
-        self.state: Floats = np.zeros((2, _MEMORY), dtype=np.float32)
+        self.state: Floats = np.zeros((2, 1, _MEMORY), dtype=np.float32)
         self.fresh = True
-        """Just reset: the context of the next window is silence too."""
+        """Reset, and nothing has been scored since: the context of the next window is silence too."""
         self._windows = 0
         self._low = 0
         self._due = int(_RESET_AFTER / WINDOW_SECONDS)
 
     def settle(self, probability: float, quiet: bool) -> None:
         """Count the window just scored, and reset when that is due. `quiet`: no speech is under way."""
-        self.fresh = False
+        if self.fresh:  # it was passed over
+            return
         self._windows += 1
         self._low = self._low + 1 if probability < _RESET_BELOW else 0
         if self._windows >= self._due and quiet and self._low >= _RESET_RUN:
@@ -57,14 +58,17 @@ class VoiceModel:
 
     def __init__(self) -> None:
         self._session = open_session(SILERO)
+        self._rates = {rate: np.array(rate, dtype=np.int64) for rate in (8000, 16000)}
         for rate in (8000, 16000):  # the first run of a shape allocates
             self.run(rate, np.zeros((1, context_samples(rate) + window_samples(rate)), np.float32), [Memory(rate)])
 
     def run(self, rate: int, sound: Floats, memories: list[Memory]) -> list[float]:
         """Probability of speech in each row of `sound` (rows, context + window), -1 to 1; advances the memories."""
-        state = np.stack([memory.state for memory in memories], axis=1)  # (2, rows, 128)
-        inputs = {"input": sound, "state": state, "sr": np.array(rate, dtype=np.int64)}
+        state = np.concatenate([memory.state for memory in memories], axis=1)  # (2, rows, 128)
+        inputs = {"input": sound, "state": state, "sr": self._rates[rate]}
         probability, state = self._session.run(None, inputs)
         for row, memory in enumerate(memories):
-            memory.state = state[:, row]
-        return [float(p) for p in probability[:, 0]]
+            memory.state = state[:, row : row + 1]
+            memory.fresh = False
+        scores: list[float] = probability[:, 0].tolist()
+        return scores

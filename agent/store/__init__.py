@@ -2,7 +2,7 @@
 
 from agent.store.call_record import CallRecord
 from agent.store.recorder import Recorder
-from agent.store.records import CallRecordRows, CallRow, EventRow, TurnRow, Word
+from agent.store.records import CallRecordRows, CallRow, EventRow, TurnRow, WordRow
 from agent.store.store import Store
 
-__all__ = ["CallRecord", "CallRecordRows", "CallRow", "EventRow", "Recorder", "Store", "TurnRow", "Word"]
+__all__ = ["CallRecord", "CallRecordRows", "CallRow", "EventRow", "Recorder", "Store", "TurnRow", "WordRow"]

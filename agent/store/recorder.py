@@ -4,8 +4,8 @@ import os
 import sqlite3
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,8 +36,7 @@ def wav_header(rate: int, samples: int) -> bytes:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(NamedTuple):
     position: int
     caller: Samples
     agent: Samples

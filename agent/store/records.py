@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class WordRow:
     """A word the caller said. Seconds since the call connected."""
 
     text: str
@@ -35,7 +35,7 @@ class TurnRow:
     latency: float | None = None
     """Seconds from the caller's last voiced sample to the agent's first audible one; None where there is none."""
     interrupted: bool = False
-    words: tuple[Word, ...] = ()
+    words: tuple[WordRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent.store.records import CallRow, EventRow, TurnRow, Word
+from agent.store.records import CallRow, EventRow, TurnRow, WordRow
 
 CALL_COLUMNS = (
     "id, direction, kind, agent, caller, called, started, connected, ended, reason, detail, codec, rate,"
@@ -77,5 +77,5 @@ def _turn_from(row: sqlite3.Row) -> TurnRow:
     fields: dict[str, Any] = dict(row)
     fields["marks"], fields["stages"] = json.loads(row["marks"]), json.loads(row["stages"])
     fields["interrupted"] = bool(row["interrupted"])
-    fields["words"] = tuple(Word(**word) for word in json.loads(row["words"]))
+    fields["words"] = tuple(WordRow(**word) for word in json.loads(row["words"]))
     return TurnRow(**fields)

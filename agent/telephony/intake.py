@@ -3,7 +3,7 @@
 The SIP stack leaves lost packets out, so without this a loss would shorten the recording and shift every position.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ BURST_FRAMES = 25
 """Frames that one tick hands on at most (0.5 s). After a longer stall the oldest are skipped: their time is lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """Sound of one tick, whole frames; may be none."""
 
     samples: Samples

@@ -5,7 +5,6 @@ each call; then let each call fill its leg. Deadlines are absolute, so the pump 
 """
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -47,6 +46,8 @@ Listen = Callable[[Sequence[tuple[Member, Samples]]], Awaitable[None] | None]
 class _Seat:
     intake: Intake
     frame: int
+    silent: bool = True
+    """The member had nothing to say when it was last asked: the leg holds less than it may."""
     reported: tuple[int, int, int] = (0, 0, 0)
 
 
@@ -101,22 +102,33 @@ class Pump:
                 arrived.append((member, placed.samples, placed.first))
         if self._listen is not None and arrived:
             listening = self._listen([(member, samples) for member, samples, _ in arrived])
-            if inspect.isawaitable(listening):
+            if listening is not None:
                 await listening
         for member, samples, first in arrived:
             if member in self._seats:
                 member.on_frames(samples, first, now)
         for member, seat in list(self._seats.items()):
-            _fill(member, seat.frame, now)
+            _fill(member, seat, now)
 
 
-def _fill(member: Member, frame: int, now: float) -> None:
-    missing = DEPTH_FRAMES - member.leg.buffered() // frame
-    for _ in range(missing):
-        samples = member.next_frame(now)
-        if samples is None:
+def _fill(member: Member, seat: _Seat, now: float) -> None:
+    if seat.silent:  # most members, most of the time: a frame fits, and the leg need not be asked
+        seat.silent = not _give(member, now)
+        if seat.silent:
             return
+    missing = DEPTH_FRAMES - member.leg.buffered() // seat.frame
+    for _ in range(missing):
+        if not _give(member, now):
+            seat.silent = True
+            return
+
+
+def _give(member: Member, now: float) -> bool:
+    """Pass the member's next frame on to its leg; False: it has none."""
+    samples = member.next_frame(now)
+    if samples is not None:
         member.leg.write(samples)
+    return samples is not None
 
 
 def _report(seat: _Seat) -> None:

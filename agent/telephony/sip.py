@@ -22,6 +22,7 @@ from agent.telephony.sources import SourceWatch
 from agent.telephony.stuck import LIMIT as STUCK_LIMIT
 from agent.telephony.stuck import StuckCalls
 from agent.telephony.stun import PublicAddress
+from services.telemetry import Plain
 
 log = logging.getLogger(__name__)
 
@@ -207,7 +208,10 @@ class SipRuntime:
             try:
                 await agent.register()
             except RegistrationError as error:
-                log.error("not registered", extra={"status": error.status, "error": error.reason})
+                registrar = Plain(self._settings.sip_registrar)
+                log.error(
+                    "not registered", extra={"registrar": registrar, "status": error.status, "error": error.reason}
+                )
                 await asyncio.sleep(REGISTER_RETRY_SECONDS)
 
     async def _check(self) -> None:
@@ -271,7 +275,7 @@ class SipRuntime:
         metrics.refused.labels("source").inc()
         log.warning(
             "refused a call from outside the allowed networks",
-            extra={"source": source or "unknown", "setting": f"{self._settings.prefix}SIP_TRUNKS"},
+            extra={"source": Plain(source or "unknown"), "setting": f"{self._settings.prefix}SIP_TRUNKS"},
         )
         await leg.reject(EndReason.REFUSED)
 

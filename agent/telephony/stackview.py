@@ -39,8 +39,13 @@ _POINTERS = (
 class StackView:
     """Made by `stack_view`."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        """Raises AttributeError where a function is missing."""
+    def __init__(self, path: str) -> None:
+        """Raises OSError, and AttributeError where a function is missing."""
+        # Who waits for the stack's lock must not keep the interpreter's: the thread that holds the one may be waiting
+        # for the other, to call us. The rest wait for nobody, and are over sooner if they keep it.
+        self._enter = ctypes.CDLL(path).re_thread_enter
+        self._enter.restype = None
+        library = ctypes.PyDLL(path)
         for name, argument in _POINTERS:
             function = getattr(library, name)
             function.argtypes, function.restype = [argument], ctypes.c_void_p
@@ -48,7 +53,7 @@ class StackView:
         library.stream_metric_get_tx_n_packets.restype = ctypes.c_uint32
         library.stream_jbuf_stats.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
         library.udp_sock_fd.argtypes = [ctypes.c_void_p]
-        library.re_thread_enter.restype = library.re_thread_leave.restype = None
+        library.re_thread_leave.restype = None
         self._library = library
         self._numbers = (ctypes.c_uint32 * 64)()  # far more than the structure has
         self._stamp = bytearray(_TIMESPEC.size)
@@ -57,7 +62,7 @@ class StackView:
         """None for a call that is not there or has no sound. Only while the stack runs. Takes about 20 µs; waits for
         the stack's thread where that is busy."""
         library = self._library
-        library.re_thread_enter()
+        self._enter()
         try:
             call = library.uag_call_find(call_id.encode())
             stream = library.audio_strm(library.call_audio(call)) if call else None
@@ -88,7 +93,7 @@ def stack_view() -> StackView | None:
         library = ctypes.CDLL(_native.__file__)
         library.bp_version.restype = ctypes.c_char_p
         if library.bp_version().startswith(KNOWN_VERSION):
-            return StackView(library)
+            return StackView(_native.__file__)
         why = "another version of baresip"
     except (AttributeError, OSError) as error:
         why = str(error)

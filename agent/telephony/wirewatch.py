@@ -31,6 +31,8 @@ STEP_SECONDS = 0.002
 """...and reads the counters this often."""
 NEAR_BEAT = 0.003
 """Seconds from a beat within which counters may show either side of it."""
+PATIENCE = 50
+"""Looks after which a frame that was not taken is given up: 0.3 s."""
 REMEMBERED = 3
 """Waits of which the middle one counts: one look may have fallen on a loss or a stall."""
 LONGEST_WAIT = 0.1
@@ -44,11 +46,13 @@ SEND_DELAY = 0.005
 @dataclass(slots=True)
 class _Departure:
     frame: int
-    """The transmitter has taken it when it has taken so many frames of sound."""
+    """Its number among the frames of sound that the transmitter takes, from 1."""
     offset: float
     """Seconds from the frame's middle to the sample."""
     tell: Callable[[float], None]
-    timer: asyncio.TimerHandle | None = None
+    task: asyncio.Task[None] | None = None
+    taken: float | None = None
+    """When the transmitter took the frame, once that is known."""
 
 
 class WireWatch:
@@ -97,44 +101,62 @@ class WireWatch:
 
     def on_departure(self, ahead: int, tell: Callable[[float], None]) -> None:
         """See Leg."""
-        now = time.monotonic()
-        frame = round(FRAME_SECONDS * self._line.rate)
-        before, within = divmod(self._line.buffered(now) + ahead, frame)
-        offset = within / self._line.rate - FRAME_SECONDS / 2
-        taken = self._line.counts()
-        if self._sending is None or taken is None:
-            tell(now + (before + 0.5) * FRAME_SECONDS + self.send_delay + offset)
+        self.close()
+        if (counts := self._line.counts()) is None:
             return
-        self._departure = _Departure(taken.sound + before + 1, offset, tell)
-        beat = next_beat(self._sending.taken, FRAME_SECONDS, now) + before * FRAME_SECONDS
-        self._check_at(self._departure, beat + FRAME_SECONDS / 2 - now)
+        before, within = divmod(self._line.buffered(self._loop.time()) + ahead, round(FRAME_SECONDS * self._line.rate))
+        offset = within / self._line.rate - FRAME_SECONDS / 2
+        self._departure = departure = _Departure(counts.sound + before + 1, offset, tell)
+        now = time.monotonic()
+        beat = now + FRAME_SECONDS / 2 if self._sending is None else next_beat(self._sending.taken, FRAME_SECONDS, now)
+        departure.task = self._loop.create_task(self._follow(departure, beat + before * FRAME_SECONDS))
 
     def cleared(self) -> None:
         """What was written is thrown away: what has not left by now never will."""
-        if self._departure is not None:
-            self._check(self._departure, final=True)
+        departure = self._departure
+        if departure is not None and (departure.taken is not None or self._is_taken(departure)):
+            self._tell(departure, self.send_delay)
         self.close()
 
     def close(self) -> None:
         """Forget who waits for a departure."""
-        if self._departure is not None and self._departure.timer is not None:
-            self._departure.timer.cancel()
+        if self._departure is not None and self._departure.task is not None:
+            self._departure.task.cancel()
         self._departure = None
 
-    def _check_at(self, departure: _Departure, seconds: float) -> None:
-        departure.timer = self._loop.call_later(seconds, self._check, departure)
+    async def _follow(self, departure: _Departure, expected: float) -> None:
+        """Tell of a departure once it has happened; `expected` is when the transmitter should take the frame."""
+        await asyncio.sleep(expected + FRAME_SECONDS / 2 - time.monotonic())
+        if self._sending is None:  # the call is so young that nobody has looked yet
+            departure.taken = expected
+        for _ in range(PATIENCE):
+            if departure.taken is not None or (self._between_beats() and self._is_taken(departure)):
+                break
+            await asyncio.sleep(2 * NEAR_BEAT)
+        # What stands between transmitter and wire may have grown since the last look: this is when the machine is busy.
+        self._reckon(await self._look())
+        self._tell(departure, self._waits_out[-1] if self._waits_out else self.send_delay)
 
-    def _check(self, departure: _Departure, final: bool = False) -> None:
-        counts, clock, now = self._line.counts(), self._sending, time.monotonic()
-        if departure is not self._departure or counts is None or clock is None:
-            return
-        beat = next_beat(clock.taken, FRAME_SECONDS, now) - FRAME_SECONDS
-        missing = departure.frame - counts.sound
-        if not final and (missing > 0 or not NEAR_BEAT < now - beat < FRAME_SECONDS - NEAR_BEAT):
-            self._check_at(departure, max(missing * FRAME_SECONDS, 2 * NEAR_BEAT))
-        elif missing <= 0:
+    def _tell(self, departure: _Departure, wait: float) -> None:
+        if departure is self._departure and departure.taken is not None:
             self._departure = None
-            departure.tell(beat + missing * FRAME_SECONDS + self.send_delay + departure.offset)
+            departure.tell(departure.taken + wait + departure.offset)
+
+    def _between_beats(self) -> bool:
+        """Not so near to a beat of the transmitter that counters may show either side of it."""
+        if self._sending is None:
+            return False
+        passed = (time.monotonic() - self._sending.taken) % FRAME_SECONDS
+        return NEAR_BEAT < passed < FRAME_SECONDS - NEAR_BEAT
+
+    def _is_taken(self, departure: _Departure) -> bool:
+        """Whether the transmitter has taken the frame; notes with which beat."""
+        counts, clock = self._line.counts(), self._sending
+        if counts is None or clock is None or counts.sound < departure.frame:
+            return False
+        newest = next_beat(clock.taken, FRAME_SECONDS, time.monotonic()) - FRAME_SECONDS
+        departure.taken = newest - (counts.sound - departure.frame) * FRAME_SECONDS
+        return True
 
     async def _look(self) -> list[Look]:
         """The counters again and again, while each steps once."""

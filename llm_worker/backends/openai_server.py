@@ -17,6 +17,7 @@ from llm_worker.config import LlmSettings
 from llm_worker.messages import Prompt
 from llm_worker.metrics import CACHE_TOKENS
 from services.errors import InternalError, NotFound, Unavailable
+from services.telemetry import Plain
 
 log = logging.getLogger(__name__)
 USAGE_SECONDS = 0.5
@@ -159,7 +160,8 @@ class OpenAIServer:
                 if loop.time() >= latest:
                     raise Unavailable(f"{error}. Start the server, or set TRUNKLINE_LLM_URL") from error
                 if not told:
-                    log.info("waiting for the server", extra={"url": self._settings.url, "problem": str(error)})
+                    url = self._settings.url if "@" in self._settings.url else Plain(self._settings.url)  # a password?
+                    log.info("waiting for the server", extra={"url": url, "problem": str(error)})
                     told = True
             except (NotFound, InternalError):
                 return ()  # it answers, but has no such page

@@ -8,8 +8,6 @@ from loadtest.bench_turns import TurnsReport
 from loadtest.report import Figure, percentile
 from scripts.benches.common import Result, Setting
 
-RULE = bench_turns.RULES[0].name
-"""The one that the agent uses; the others are for comparison."""
 CUT_IN_TARGET = 0.03
 
 
@@ -42,27 +40,33 @@ async def spans(setting: Setting) -> Result:
 
 
 async def turns(setting: Setting) -> Result:
-    """End of turn, on sentences cut where people stop to think and on recordings of people."""
-    setting.tell(0.0, "sentences with pauses, and recordings of people")
+    """End of turn, on sentences cut where people stop to think and on recordings of other voices."""
+    setting.tell(0.0, "sentences with pauses, and other voices")
     reports = await asyncio.to_thread(lambda: asyncio.run(bench_turns.measure("held_out")))
-    used = [report for report in reports if report.rule == RULE]
-    packaged = [report for report in used if report.source.startswith("packaged voice")]
-    people = [report for report in used if report not in packaged]
-    figures = (
-        *_cut_in("packaged voice", packaged),
-        *_cut_in("recordings of people", people),
-    )
-    return Result(figures, f"```\n{bench_turns.table(reports)}\n```\n")
+    used = [report for report in reports if report.rule == bench_turns.USED]
+    figures = [
+        *_cut_in("scenario hesitating", used),
+        *_cut_in("packaged voice", used, waits=True),
+        *_cut_in("packaged voice, in a phrase", used),
+        *_cut_in("packaged voice, could end there", used),
+        *_cut_in("other voices", used, waits=True),
+    ]
+    return Result(tuple(figures), f"```\n{bench_turns.table(reports)}\n```\n")
 
 
-def _cut_in(name: str, reports: Sequence[TurnsReport]) -> list[Figure]:
-    turns_heard = sum(report.turns for report in reports)
-    cut = sum(len(report.cut_in) for report in reports)
-    waits = [wait for report in reports for wait in report.waits]
-    share = cut / turns_heard * 100 if turns_heard else float("nan")
-    return [
+def _cut_in(name: str, reports: Sequence[TurnsReport], waits: bool = False) -> list[Figure]:
+    of_these = bench_turns.together((one for one in reports if one.source.startswith(name)), name, bench_turns.USED)
+    cut = len(of_these.cut_in)
+    share = cut / of_these.turns * 100 if of_these.turns else float("nan")
+    low, high = bench_turns.wilson(cut, of_these.turns)
+    note = f"{cut} of {of_these.turns} turns; 95 % interval {low * 100:.1f} to {high * 100:.1f} %"
+    figures = [
         Figure(f"agent speaks before the caller has finished, {name}", share, "%", at_most=CUT_IN_TARGET * 100,
-               note=f"{cut} of {turns_heard} turns"),
-        Figure(f"wait for the decision, p50, {name}", percentile(waits, 0.5) * 1000, "ms"),
-        Figure(f"wait for the decision, p95, {name}", percentile(waits, 0.95) * 1000, "ms"),
+               note=note),
     ]  # fmt: skip
+    if waits:
+        figures += [
+            Figure(f"wait for the decision, {point}, {name}", percentile(of_these.waits, at) * 1000, "ms")
+            for point, at in (("p50", 0.5), ("p95", 0.95))
+        ]
+    return figures

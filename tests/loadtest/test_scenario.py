@@ -28,7 +28,16 @@ def test_packaged_scenarios_are_valid(name: str) -> None:
 
 
 def test_the_kinds_of_call_that_are_promised() -> None:
-    assert {"booking", "question", "interruption", "hesitating", "silence", "noise", "backchannels"} <= set(names())
+    assert {
+        "booking",
+        "question",
+        "interruption",
+        "hesitating",
+        "silence",
+        "noise",
+        "backchannels",
+        "speakerphone",
+    } <= set(names())
     assert sum(spoken(step) is not None for step in load("booking").steps) >= 5
 
 

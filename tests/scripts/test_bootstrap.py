@@ -58,6 +58,17 @@ def test_an_environment_that_is_there_is_updated(tmp_path: Path) -> None:
     assert len(shell.commands) == 5
 
 
+def test_only_what_was_whole_before_is_updated_quietly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def pinned(shell: Shell) -> str:
+        return next(line for line in shell.commands if "requirements.lock" in line)
+
+    broken, whole, again = Shell(tmp_path, failing="requirements.lock"), Shell(tmp_path), Shell(tmp_path)
+    _message(capsys, lambda: _run(tmp_path, broken))
+    _run(tmp_path, whole)
+    _run(tmp_path, again)
+    assert ["--quiet" in pinned(shell) for shell in (broken, whole, again)] == [False, False, True]
+
+
 @pytest.mark.parametrize("version", [(3, 10, 14), (3, 6, 0)])
 def test_python_too_old(tmp_path: Path, capsys: pytest.CaptureFixture[str], version: tuple[int, ...]) -> None:
     shell = Shell(tmp_path)

@@ -105,7 +105,7 @@ async def test_not_serving_until_warm_then_serving_with_reflection_and_metrics(s
     assert (code, out) == (0, "closed\n")
     lines = [json.loads(line) for line in err.splitlines()]
     assert [line["message"] for line in lines] == ["serving", "draining", "stopped"]
-    assert lines[0]["port"] == one.port
+    assert (lines[0]["host"], lines[0]["port"]) == ("127.0.0.1", one.port)
 
 
 async def test_metrics_count_requests_by_code(start: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from agent.clients.types import Message, Role, ToolCall
-from tests.stage import Reply, Stage, StageTools
+from tests.stage import Stage, StageTools
+from tests.stage_workers import Reply
 from tests.virtual_time import run_virtual
 
 SLOWER = 0.2

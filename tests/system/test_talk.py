@@ -10,7 +10,8 @@ from agent.clients.types import Message, Role, ToolCall
 from agent.marks import Mark
 from agent.telephony.leg import EndReason
 from agent.tools.results import Action, CollectDigits, EndCall, TransferCall
-from tests.stage import Reply, Stage, StageTools, tone
+from tests.stage import Stage, StageTools
+from tests.stage_workers import Reply, tone
 from tests.virtual_time import run_virtual
 
 LONG = "We are open from Monday to Friday, eight in the morning until five in the afternoon, and never on weekends."

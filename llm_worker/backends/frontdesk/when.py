@@ -10,7 +10,6 @@ from llm_worker.backends.frontdesk.words import MONTHS
 
 _DAY = "|".join(WEEKDAYS)
 _MONTH = "|".join(MONTHS)
-_NTH = r"(\d{1,2})(?:st|nd|rd|th)?|(second)"
 _NOT = re.compile(r"\b(?:not|instead of|rather than|isn't|can't do|cannot do)(?: on| at| for| the| this| next| to)*$")
 
 _DAYS = re.compile(

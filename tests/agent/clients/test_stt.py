@@ -1,6 +1,7 @@
 """Ears over real gRPC: what is heard is the same whatever happens to the workers."""
 
 import asyncio
+import json
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from agent.clients import SpeechToText
 from agent.clients.types import EarBack, EarLost, Partial, Transcript, TranscriptKind
 from services.errors import Busy, InternalError, InvalidRequest, Unavailable
+from services.telemetry import JsonFormatter
 from tests.waiting import LONG, until
 
 FINAL, SPECULATIVE = TranscriptKind.FINAL, TranscriptKind.SPECULATIVE
@@ -94,7 +96,7 @@ async def test_a_process_killed_and_started_again_on_its_port(process: Any, work
 
 
 async def test_lost_is_told_once_and_back_when_it_is(
-    worker: Any, workers: Any, monkeypatch: pytest.MonkeyPatch
+    worker: Any, workers: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("agent.clients.stt.PATIENCE", 1.0)
     one = await worker("stt")
@@ -106,6 +108,8 @@ async def test_lost_is_told_once_and_back_when_it_is(
         ear.transcribe(1, 640, FINAL)
         lost = await anext(events)
         assert isinstance(lost, EarLost)
+        told = json.loads(JsonFormatter().format(caplog.records[-1]))
+        assert (told["level"], told["workers"]) == ("error", [one.target])
         again = await worker("stt", port=one.port)
         rest = [await anext(events) for _ in range(3)]
         assert rest[0] == EarBack()

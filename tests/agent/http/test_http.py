@@ -15,7 +15,7 @@ import pytest
 
 from agent.errors import StartError
 from agent.http import DialRefused, HttpServer, HttpSettings, serve_http
-from agent.store import Store, TurnRow, Word
+from agent.store import Store, TurnRow, WordRow
 from agent.telephony.leg import CallInfo, EndReason
 from services.errors import Busy, NotFound
 
@@ -113,7 +113,7 @@ def write_call(store: Store, call_id: str = "call-1") -> None:
             marks={"caller_stopped": 2.0, "agent_started": 2.5},
             stages={"endpoint": 0.3, "voice": 0.2},
             latency=0.5,
-            words=(Word("are", 1.2, 1.4),),
+            words=(WordRow("are", 1.2, 1.4),),
         )
     )
     record.event("hold", 3.0, held=True)

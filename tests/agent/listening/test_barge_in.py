@@ -47,17 +47,32 @@ def test_a_second_look_takes_what_the_first_left_in_doubt() -> None:
 
 def test_voices_no_louder_than_the_room_do_not() -> None:
     assert decided([-34.0] * 60, 0.9, usual=None, room=-31.0) is None
-    assert decided([-25.0] * 30, 0.9, usual=None, room=-31.0) == pytest.approx(0.224)
+    assert decided([-25.0] * 30, 0.99, usual=None, room=-31.0) == pytest.approx(0.224)
+
+
+def test_in_a_loud_room_the_sound_must_be_surer() -> None:
+    assert decided([-22.0] * 14 + [None] * 10, 0.9, second=0.6) == pytest.approx(0.224)
+    assert decided([-22.0] * 14 + [None] * 10, 0.9, second=0.6, room=-31.0) is None
 
 
 def test_somebody_emerges_from_the_room() -> None:
+    """Babble may have been speech for a while: the caller's begins where it stands out, and is looked at from there."""
     overtalk = Overtalk(0, RATE, room=-31.0)
-    for n, level in enumerate([-36.0] * 20 + [-23.0]):
-        assert not overtalk.emerges
-        overtalk.update(window(n, level), voiced=True)
-    assert overtalk.emerges
-    overtalk.update(window(21, -23.0), voiced=True)
-    assert not overtalk.emerges
+    for n in range(20):
+        overtalk.update(window(n, -36.0), voiced=True)
+        assert overtalk.wants_look is None
+    for n in range(20, 30):
+        overtalk.update(window(n, -23.0), voiced=True)
+        if overtalk.wants_look is not None:
+            break
+    assert overtalk.first == 20 * STEP
+    assert n == 26
+    overtalk.scores.append(0.99)
+    assert overtalk.interrupts(FLOOR, None)
+
+
+def test_a_backchannel_that_fades_is_over() -> None:
+    assert decided([-23.0] * 17 + [-26.0, -33.0, -36.0, -38.0] + [None] * 5, 0.05) is None
 
 
 def test_what_sounds_like_a_backchannel_and_ends_like_one_does_not() -> None:

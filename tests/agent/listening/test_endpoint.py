@@ -1,11 +1,13 @@
 """How long a silence must be: never shorter for doubtful words or an open intonation."""
 
+from itertools import pairwise
+
 import pytest
 
-from agent.listening.endpoint import required_silence
+from agent.listening.endpoint import PATIENT, QUICK, USUAL, Patience, required_silence
 from agent.listening.lexical import Verdict
 
-PROBABILITIES = [0.0, 0.1, 0.2, 0.39, 0.4, 0.6, 0.8, 1.0]
+PROBABILITIES = [0.0, 0.1, 0.2, 0.39, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0]
 LONGEST_PAUSE = 0.9
 START_HEARD_LATE = 0.13
 
@@ -19,12 +21,32 @@ def test_the_more_finished_it_sounds_the_shorter(verdict: Verdict, expecting: st
 
 @pytest.mark.parametrize("probability", [None, *PROBABILITIES])
 def test_the_more_finished_it_reads_the_shorter(probability: float | None) -> None:
-    complete, unsure, incomplete = (required_silence(probability, v) for v in Verdict)
-    assert complete <= unsure <= incomplete
+    waits = [required_silence(probability, v) for v in Verdict]  # from complete to incomplete
+    assert waits == sorted(waits)
+    assert waits[0] < waits[-1]
 
 
 def test_a_turn_that_is_plainly_over_is_answered_soon() -> None:
     assert required_silence(0.95, Verdict.COMPLETE) <= 0.45
+
+
+def test_doubt_grows_without_steps() -> None:
+    waits = [required_silence(p / 100, Verdict.COMPLETE) for p in range(101)]
+    assert max(before - after for before, after in pairwise(waits)) < 0.16
+    assert waits[0] > LONGEST_PAUSE + START_HEARD_LATE
+
+
+@pytest.mark.parametrize("patience", [QUICK, USUAL, PATIENT])
+def test_a_kind_of_sentence_that_is_often_continued_is_given_longer(patience: Patience) -> None:
+    finished, likely = (required_silence(0.98, v, patience=patience) for v in (Verdict.COMPLETE, Verdict.LIKELY))
+    assert finished < likely < required_silence(0.98, Verdict.UNSURE, patience=patience)
+
+
+@pytest.mark.parametrize("probability", [0.99, 0.9, 0.5, 0.05])
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_patience_only_lengthens(probability: float, verdict: Verdict) -> None:
+    waits = [required_silence(probability, verdict, patience=patience) for patience in (QUICK, USUAL, PATIENT)]
+    assert waits == sorted(waits)
 
 
 @pytest.mark.parametrize("probability", [None, *PROBABILITIES])

@@ -63,6 +63,50 @@ def test_what_was_asked_for_counts(text: str, expecting: Expecting | None, expec
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I would like to cancel it today.", Verdict.LIKELY),
+        ("I have a question.", Verdict.LIKELY),
+        ("We can be there in about twenty.", Verdict.UNSURE),
+        ("We can be there at twenty past nine.", Verdict.COMPLETE),
+        ("Because of the strike.", Verdict.UNSURE),
+        ("Because of the strike, I cannot reach you in time.", Verdict.COMPLETE),
+        ("I think it was.", Verdict.INCOMPLETE),
+        ("Yes, they do.", Verdict.COMPLETE),
+        ("You can call as soon as you can.", Verdict.COMPLETE),
+        ("There was somebody who can.", Verdict.INCOMPLETE),
+        ("Is the practice.", Verdict.INCOMPLETE),
+        ("The lady said that.", Verdict.INCOMPLETE),
+        ("Could you repeat that?", Verdict.COMPLETE),
+        ("I would come on my own, if that is possible.", Verdict.COMPLETE),
+        ("I need a note from the doctor.", Verdict.COMPLETE),
+        ("It was at ten past nine, I think.", Verdict.COMPLETE),
+        ("I am parked at the front door", Verdict.UNSURE),
+        ("I am parked at the front door.", Verdict.COMPLETE),
+        ("My customer number is 8 2 7 5.", Verdict.UNSURE),
+    ],
+)
+def test_how_a_sentence_ends(text: str, expected: Verdict) -> None:
+    assert verdict(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expecting", "expected"),
+    [
+        ("It is Caroline.", "name", Verdict.UNSURE),
+        ("It is Caroline Fisher.", "name", Verdict.COMPLETE),
+        ("Yes, it's Mrs. Fisher.", "name", Verdict.UNSURE),
+        ("Yes, Tuesday.", "day", Verdict.LIKELY),
+        ("Around eleven.", "time", Verdict.LIKELY),
+        ("In the afternoon.", "time", Verdict.COMPLETE),
+        ("On Tuesday at ten thirty.", "day", Verdict.COMPLETE),
+    ],
+)
+def test_answers_that_come_in_parts(text: str, expecting: Expecting, expected: Verdict) -> None:
+    assert verdict(text, expecting) is expected
+
+
+@pytest.mark.parametrize(
     "text", ["Mm-hm.", "Mhm.", "Uh-huh.", "Yeah.", "Okay.", "Right.", "Yeah, okay.", "I see.", "Got it!"]
 )
 def test_backchannels(text: str) -> None:

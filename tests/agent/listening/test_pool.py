@@ -1,5 +1,6 @@
 """The pool on real models: rows do not touch each other, streams are as good as wholes, positions are right."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -8,8 +9,10 @@ import soxr
 from pytest_audioeval.samples.registry import SampleLang, SampleRegistry
 
 from agent.audio import Samples
+from agent.listening import pool as pool_module
 from agent.listening.events import ListeningEvent, SpeechStarted, SpeechStopped
 from agent.listening.pool import Ear, ListeningPool
+from agent.listening.silero import Floats, Memory, window_samples
 
 pytestmark = pytest.mark.models
 
@@ -128,6 +131,38 @@ def test_long_silence_does_not_deafen(pool: ListeningPool, speech: np.ndarray) -
     events = hear(pool, pool.open(8000), sound, frames(sound, 8000))
     assert isinstance(events[0], SpeechStarted)
     assert abs(events[0].first - first) <= 480
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_silence_is_passed_over_and_nothing_else_changes(
+    speech: np.ndarray, rate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken_once = soxr.resample(speech, 16000, rate) * 0.3
+    silence = np.zeros(4 * rate)
+    sound = (np.concatenate([silence, spoken_once, silence, spoken_once, silence]) * 32767).astype(np.int16)
+    heard: list[list[ListeningEvent]] = []
+    scored = [0, 0]
+    for index, silent in enumerate((-math.inf, pool_module._SILENT)):
+        pool = ListeningPool()
+        run = pool._model.run
+
+        def counted(rate: int, sound: Floats, memories: list[Memory], run=run, index=index) -> list[float]:  # type: ignore[no-untyped-def]
+            scored[index] += len(memories)
+            scores: list[float] = run(rate, sound, memories)
+            return scores
+
+        monkeypatch.setattr(pool._model, "run", counted)
+        monkeypatch.setattr(pool_module, "_SILENT", silent)
+        heard.append(hear(pool, pool.open(rate), sound, frames(sound, rate)))
+    always, sparing = heard
+    assert scored[1] < 0.75 * scored[0] == 0.75 * (len(sound) // window_samples(rate))
+    assert [type(event) for event in sparing] == [type(event) for event in always]
+    for one, other in zip(sparing, always, strict=True):
+        assert abs(_position(one) - _position(other)) <= 0.032 * rate
+
+
+def _position(event: ListeningEvent) -> int:
+    return event.last if isinstance(event, SpeechStopped) else event.first
 
 
 def _tone(rate: int, frequencies: tuple[float, ...], on: float, off: float, seconds: float) -> np.ndarray:

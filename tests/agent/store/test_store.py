@@ -11,7 +11,7 @@ import pytest
 
 from agent.audio import silence
 from agent.errors import StartError
-from agent.store import Store, TurnRow, Word
+from agent.store import Store, TurnRow, WordRow
 from agent.store.liveness import ProcessMark
 from agent.store.schema import connect
 from agent.store.store import INTERRUPTED
@@ -53,7 +53,7 @@ async def test_a_call_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         stages={"endpoint": 0.4, "rest": 0.2},
         latency=0.6,
         interrupted=True,
-        words=(Word("a", 0.1, 0.2), Word("table", 0.2, 0.6)),
+        words=(WordRow("a", 0.1, 0.2), WordRow("table", 0.2, 0.6)),
     )
     async with Store.open(tmp_path, clock) as store:
         record = store.begin(info(), "frontdesk")

@@ -219,6 +219,61 @@ async def test_what_is_written_right_after_clear_is_heard(rig: Rig) -> None:
     assert np.count_nonzero(rig.sound() < -4000) == 3 * FRAME
 
 
+async def test_a_departure_is_told_once_and_lies_behind_what_was_written_before(rig: Rig) -> None:
+    await rig.answered()
+    await take(rig.leg.events(), 1)
+    loud = np.full(FRAME, 9000, dtype=np.int16)
+    told: list[float] = []
+    for young in (True, False):  # at first the leg may not know the line's clock yet
+        for _ in range(4):
+            rig.leg.write(loud)
+        asked = asyncio.get_running_loop().time()
+        rig.leg.on_departure(FRAME, told.append)
+        for _ in range(4):
+            rig.leg.write(loud)
+        await until(lambda: len(told) == (1 if young else 2))  # noqa: B023
+        # Five frames lie before it, one of which the line may have taken at once.
+        assert asked + 0.06 < told[-1] < asyncio.get_running_loop().time()
+        await until(lambda: rig.leg.buffered() == 0)
+        await asyncio.sleep(0.3)
+    assert len(told) == 2
+
+
+async def test_no_departure_is_told_of_what_is_thrown_away(rig: Rig) -> None:
+    await rig.answered()
+    await take(rig.leg.events(), 1)
+    told: list[float] = []
+    for _ in range(10):
+        rig.leg.write(np.full(FRAME, 9000, dtype=np.int16))
+    rig.leg.on_departure(0, told.append)
+    rig.leg.write(np.full(FRAME, 9000, dtype=np.int16))
+    rig.leg.clear()
+    for _ in range(20):
+        rig.leg.write(np.full(FRAME, 9000, dtype=np.int16))
+    await until(lambda: rig.leg.buffered() == 0)
+    await asyncio.sleep(0.1)  # if anything were still to come
+    assert told == []
+
+
+async def test_sound_has_arrived_before_it_is_read(rig: Rig) -> None:
+    await rig.answered()
+    await take(rig.leg.events(), 1)
+    spoken = asyncio.get_running_loop().time()
+    rig.speak(tone(0.4))
+    received = 0
+
+    def loud() -> bool:
+        nonlocal received
+        samples = rig.leg.read()
+        received += samples.size
+        return bool(np.any(np.abs(samples) > 500))
+
+    await until(loud)
+    assert rig.leg.received == received > 0
+    read = asyncio.get_running_loop().time()
+    assert spoken - 0.03 < rig.leg.arrival(received, read) < read
+
+
 async def test_digits_are_sent(rig: Rig) -> None:
     await rig.answered()
     await take(rig.leg.events(), 1)
@@ -288,5 +343,9 @@ async def test_nothing_works_after_the_end_and_nothing_breaks(rig: Rig) -> None:
     await rig.leg.resume()
     await rig.leg.send_digits("1")
     rig.leg.write(np.ones(FRAME, dtype=np.int16))
+    told: list[float] = []
+    rig.leg.on_departure(0, told.append)
     assert (rig.leg.read().size, rig.leg.buffered(), rig.leg.clear()) == (0, 0, 0)
     assert rig.leg.stats().lost_packets == 0
+    await asyncio.sleep(0.1)  # if anything were still told
+    assert told == []

@@ -1,6 +1,7 @@
 """Odd and broken SIP against the real stack. Upgrading the library is safe when these pass."""
 
 import asyncio
+import json
 import struct
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from agent.telephony import metrics
 from agent.telephony.leg import Connected, Ended, EndReason
 from agent.telephony.sip import SipError, SipRuntime
 from loadtest.rawphone import RawPhone
+from services.telemetry import JsonFormatter
 from tests.agent.telephony.calls import hears_tone, incoming, next_of, sound_from, tone
 from tests.agent.telephony.support import sip_settings
 from tests.waiting import LONG, until
@@ -158,13 +160,17 @@ async def test_keys_come_and_go_on_the_number_that_was_offered(start_sip: Callab
         assert 101 not in kinds(phone)
 
 
-async def test_calls_from_elsewhere_are_refused_and_counted(start_sip: Callable) -> None:
+async def test_calls_from_elsewhere_are_refused_counted_and_named(
+    start_sip: Callable, caplog: pytest.LogCaptureFixture
+) -> None:
     sip, settings = await start_sip(sip_trunks=("127.0.0.9",))
     before = metrics.refused.labels("source")._value.get()
     async with RawPhone(settings.sip_port) as stranger, RawPhone(settings.sip_port, address="127.0.0.9") as trunk:
         stranger.send(stranger.request(stranger.dialog(), "INVITE", stranger.sdp()))
         assert (await stranger.response()).status == 486
         assert metrics.refused.labels("source")._value.get() == before + 1
+        (entry,) = [json.loads(JsonFormatter().format(record)) for record in caplog.records if "refused" in record.msg]
+        assert (entry["source"], entry["setting"]) == ("127.0.0.1", "TRUNKLINE_AGENT_SIP_TRUNKS")
         # An address in the message changes nothing: the datagram's own counts.
         lying = stranger.request(stranger.dialog(), "INVITE", stranger.sdp())
         stranger.send(lying.replace(f"UDP 127.0.0.1:{stranger.port}", "UDP 127.0.0.9:5060"))

@@ -1,0 +1,107 @@
+"""Clocks from counters: the truth is a stack made up for the test."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.telephony.wireclock import Counters, Look, Receiving, decoded_at, next_beat, receiving, sending
+
+RATE = 8000
+PACKET = 0.02
+SLACK = 0.003
+ms = st.integers(0, 199).map(lambda tenths: tenths / 10_000)
+
+
+def steps(first: float, now: float) -> int:
+    """How many beats there were, the first of them at `first`."""
+    return max(0, math.floor((now - first) / PACKET + 1e-9) + 1)
+
+
+def look(now: float, arrives: float, wait: float, takes: float, delay: float, visible: bool = True) -> Look:
+    """A stack whose first packet came at `arrives` and whose transmitter took its first frame at `takes`."""
+    came, decoded = steps(arrives, now), steps(arrives + wait, now)
+    newest = arrives + (came - 1) * PACKET
+    packets = Counters(steps(takes + delay, now), came - decoded, newest) if visible else None
+    return Look(now, decoded * 160, steps(takes, now), packets)
+
+
+def looks(
+    begin: float, arrives: float, wait: float, takes: float, delay: float, visible: bool = True, every: float = 0.002
+) -> list[Look]:
+    times = [begin + n * every for n in range(math.ceil(0.026 / every))]
+    return [look(time, arrives, wait, takes, delay, visible) for time in times]
+
+
+@given(begin=ms, arrives=ms, wait=st.floats(0.001, 0.15))
+def test_the_wait_in_the_buffer_is_found(begin: float, arrives: float, wait: float) -> None:
+    found = receiving(looks(5 + begin, arrives, wait, 0.0, 0.005), RATE)
+    assert found is not None
+    assert found.wait == pytest.approx(wait, abs=0.0011)
+    assert found.packet == 160
+    assert found.decoded == pytest.approx(arrives + wait + (found.received / 160 - 1) * PACKET, abs=0.0011)
+
+
+@given(begin=ms, takes=ms, delay=st.floats(0.001, 0.09))
+def test_the_way_out_is_found_however_many_packets_it_is_long(begin: float, takes: float, delay: float) -> None:
+    found = sending(looks(5 + begin, 0.0, 0.04, takes, delay), PACKET)
+    assert found is not None
+    assert found.wait is not None
+    assert found.wait + found.behind * PACKET == pytest.approx(delay, abs=0.0021)
+    assert found.taken == pytest.approx(takes + (found.frames - 1) * PACKET, abs=0.0011)
+
+
+def test_without_a_view_of_packets_the_beats_are_still_found() -> None:
+    seen = looks(5.0, 0.003, 0.04, 0.007, 0.005, visible=False)
+    into, out = receiving(seen, RATE), sending(seen, PACKET)
+    assert into is not None
+    assert into.wait is None
+    assert out is not None
+    assert out.wait is None
+    assert out.taken % PACKET == pytest.approx(0.007, abs=0.0011)
+
+
+def test_a_stamp_that_the_kernel_does_not_give_is_no_wait() -> None:
+    seen = [Look(one.time, one.received, one.taken, Counters(0, 2, None)) for one in looks(5.0, 0.0, 0.04, 0.0, 0.005)]
+    found = receiving(seen, RATE)
+    assert found is not None
+    assert found.wait is None
+
+
+def test_a_stall_places_no_step() -> None:
+    seen = looks(5.0, 0.0, 0.04, 0.0, 0.005, every=0.011)
+    assert receiving(seen, RATE) is None
+    assert sending(seen, PACKET) is None
+
+
+def test_nothing_that_moves_is_no_clock() -> None:
+    still = [Look(n * 0.002, 480, 7, None) for n in range(13)]
+    assert receiving(still, RATE) is None
+    assert sending(still, PACKET) is None
+    assert receiving([], RATE) is None
+
+
+@given(count=st.integers(-500, 500), reading=st.floats(0.0, 0.0199), lost=st.integers(0, 5))
+def test_a_packet_is_placed_by_its_count_and_by_when_it_was_read(count: int, reading: float, lost: int) -> None:
+    """Lost packets are not counted; the moment of reading tells of them."""
+    clock = Receiving(100.0, 8000, 160, 0.04)
+    true = 100.0 + (count + lost) * PACKET
+    at = decoded_at(clock, 8000 + count * 160, true + reading, RATE, SLACK)
+    if lost == 0:
+        assert at == pytest.approx(true, abs=1e-6)
+    else:
+        assert -SLACK - 1e-6 <= true + reading - at <= PACKET + SLACK + 1e-6
+
+
+def test_where_reading_and_decoding_nearly_meet_the_count_is_believed() -> None:
+    clock = Receiving(100.0, 8000, 160, 0.04)
+    for late in (-0.002, 0.0, 0.002, 0.019, 0.022):
+        assert decoded_at(clock, 8160, 100.02 + late, RATE, SLACK) == pytest.approx(100.02)
+
+
+@given(anchor=st.floats(0, 1), after=st.floats(0, 100))
+def test_the_next_beat_lies_after_and_within_one(anchor: float, after: float) -> None:
+    beat = next_beat(anchor, PACKET, after)
+    assert after - 1e-9 <= beat <= after + PACKET + 1e-9
+    assert ((beat - anchor) / PACKET) == pytest.approx(round((beat - anchor) / PACKET), abs=1e-6)
