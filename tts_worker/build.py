@@ -26,22 +26,12 @@ def engine_builder(settings: TtsSettings) -> Callable[[], Engine[Any]]:
 
             return lambda: HibariEngine(settings.model_file)
         case "voxtral":
-            return lambda: _voxtral(settings)
+            from tts_worker.voxtral import from_folder  # only this engine needs torch
+
+            folder = Path(settings.model_folder)
+            return lambda: from_folder(folder, settings.device, settings.slots, settings.positions)
         case "scripted":
             return lambda: ScriptedEngine(settings.scripted_delay)
-
-
-def _voxtral(settings: TtsSettings) -> Engine[Any]:
-    import torch  # only this engine needs it
-
-    from tts_worker.model.files import Files
-    from tts_worker.voxtral import VoxtralEngine
-
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    return VoxtralEngine(Files(Path(settings.model_folder), dtype, device), settings.slots, settings.positions)
 
 
 def studio(settings: TtsSettings) -> Studio:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -205,6 +206,13 @@ class VoxtralEngine:
         if self._runner is None or self._loaded is None:
             raise RuntimeError("load() comes first")
         return self._runner, self._loaded
+
+
+def from_folder(folder: Path, device: str, slots: int, length: int) -> VoxtralEngine:
+    """The engine of a model's folder, not loaded. `device`: auto takes a GPU where there is one. Raises EngineError."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return VoxtralEngine(Files(folder, torch.float32 if device == "cpu" else torch.bfloat16, device), slots, length)
 
 
 def _languages(voice: str) -> tuple[str, ...]:
