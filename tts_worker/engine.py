@@ -51,6 +51,8 @@ class Utterance:
     """Begin with this piece: the earlier ones were heard already."""
     state: bytes = b""
     """`Piece.state` of the piece to begin with."""
+    language: str = ""
+    """BCP 47, one of the voice's. Says how numbers and dates are read; empty: the voice's first."""
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from services.errors import Busy, InternalError, InvalidRequest, ServiceError
-from tts_worker.engine import FRAME, SAMPLE_RATE, EngineError, Piece, Sound, Utterance, Voice
+from tts_worker.engine import FRAME, SAMPLE_RATE, EngineError, Mark, Piece, Sound, Utterance, Voice
 from tts_worker.model.files import Files, ModelFiles
 from tts_worker.model.flow import GUIDANCE
 from tts_worker.model.frames import END
 from tts_worker.model.prompt import text_ids, voice_ids
+from tts_worker.normalise import Normalised, normalise
 from tts_worker.pieces import Frames, Pace, joined, longest, pack, piece_length, piece_start, unpack
 from tts_worker.runner import Beginning, Runner
 from tts_worker.sound import HISTORY
@@ -32,6 +33,8 @@ class Speaking:
     """One phrase under way."""
 
     utterance: Utterance
+    spoken: Normalised
+    """The text as the model reads it."""
     slot: int
     most: int
     """Frames after which it is ended."""
@@ -91,6 +94,9 @@ class VoxtralEngine:
         for name, rows in self._loaded.voices.items():
             self._runner.add_voice(name, voice_ids(self._loaded.tokenizer, len(rows)), rows)
             self._paces[name] = Pace()
+        for voice in self.voices:
+            for language in voice.languages:
+                normalise("", language)  # reads the language's data now and not while a caller waits
         self._free = list(range(self._slots))
 
     def begin(self, utterance: Utterance) -> Speaking:
@@ -98,7 +104,8 @@ class VoxtralEngine:
         runner, files = self._running()
         if utterance.speed != 1.0:
             raise InvalidRequest("open.speed", f"{utterance.speed:g}; this engine speaks at its own speed, 1")
-        ids = text_ids(files.tokenizer, utterance.text)
+        spoken = normalise(utterance.text, utterance.language or _languages(utterance.voice)[0])
+        ids = text_ids(files.tokenizer, spoken.text)
         room = runner.length - runner.positions(utterance.voice, ids, 0)
         if room <= 0:
             raise InvalidRequest(
@@ -110,7 +117,7 @@ class VoxtralEngine:
             made = unpack(utterance.state, files.model.config.audio.codebooks)
         except ValueError as error:
             raise InvalidRequest("open.resume", str(error)) from None
-        speech = Speaking(utterance, min(self._free), min(room, longest(utterance.text)), utterance.piece)
+        speech = Speaking(utterance, spoken, min(self._free), min(room, longest(spoken.text)), utterance.piece)
         self._free.remove(speech.slot)
         try:
             self._enter(speech, ids, made)
@@ -190,7 +197,7 @@ class VoxtralEngine:
     def _piece(self, speech: Speaking, sound: Sound, count: int, books: int) -> Piece:
         first, end = speech.decoded, speech.decoded + count
         last = speech.ended and end == len(speech.frames)
-        text, pace = speech.utterance.text, self._paces[speech.utterance.voice]
+        text, pace = speech.spoken.text, self._paces[speech.utterance.voice]
         made = joined(speech.frames[:end], books)
         if last:
             made = np.concatenate((made, np.array([[END] + [0] * (books - 1)], np.uint16)))
@@ -199,8 +206,8 @@ class VoxtralEngine:
         before, speech.tail = speech.tail, np.concatenate((speech.tail, sound))[-HISTORY:]
         speech.decoded, speech.remade = end, False
         speech.piece += 1
-        marks = pace.marks(text, first, max(end, first + 1), last)
-        return Piece(sound, marks, last, pack(made), before)
+        marks = [_traced(mark, speech, last) for mark in pace.marks(text, first, max(end, first + 1), last)]
+        return Piece(sound, tuple(marks), last, pack(made), before)
 
     def _running(self) -> tuple[Runner, ModelFiles]:
         if self._runner is None or self._loaded is None:
@@ -213,6 +220,14 @@ def from_folder(folder: Path, device: str, slots: int, length: int) -> VoxtralEn
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return VoxtralEngine(Files(folder, torch.float32 if device == "cpu" else torch.bfloat16, device), slots, length)
+
+
+def _traced(mark: Mark, speech: Speaking, last: bool) -> Mark:
+    """A mark in the spoken text as one in the text that was sent. That is said to its end only by the last piece, also
+    where words of the normaliser's own follow it."""
+    sent = speech.spoken.origins[mark.code_point]
+    complete = last and mark.code_point == len(speech.spoken.text)
+    return Mark(mark.sample, sent if complete else min(sent, len(speech.utterance.text) - 1))
 
 
 def _languages(voice: str) -> tuple[str, ...]:

@@ -27,20 +27,29 @@ def _pattern(language: str) -> tuple[re.Pattern[str], dict[str, str]]:
     wording = wordings()[language]
     known: dict[str, str] = {}
     for short, spoken in (wording.abbreviations | wording.closing).items():
-        known.setdefault(short.replace(" ", ""), spoken)
-        known.setdefault(short[:1].upper() + short[1:].replace(" ", ""), spoken[:1].upper() + spoken[1:])
-    names = sorted(known, key=len, reverse=True)
-    inner = "|".join(re.escape(name).replace(r"\.", r"\.[ \u00a0]?").removesuffix(r"[ \u00a0]?") for name in names)
-    return re.compile(rf"(?<![\w.@/-])(?:{inner})(?![\w@])"), known
+        known.setdefault(short, spoken)
+        known.setdefault(short[:1].upper() + short[1:], spoken[:1].upper() + spoken[1:])
+    names = "|".join(_loose(short) for short in sorted(known, key=len, reverse=True))
+    return re.compile(rf"(?<![\w.@/-])(?:{names})(?![\w@])"), {_bare(short): spoken for short, spoken in known.items()}
+
+
+def _loose(short: str) -> str:
+    """An expression for it: what is written behind an inner full stop may be set apart or not."""
+    parts = re.findall(r"[^. ]+[. ]*|[. ]+", short)
+    return r"[ \u00a0]?".join(re.escape(part.strip()) for part in parts)
+
+
+def _bare(short: str) -> str:
+    return re.sub("[ \u00a0]", "", short)
 
 
 def _expand(found: re.Match[str], known: dict[str, str], tongue: Tongue) -> str:
-    short = re.sub("[ \u00a0]", "", found.group())
-    spoken = known[short]
-    if short.endswith(("-", "/")):
-        return spoken + " " * short.endswith("/")
-    behind = found.string[found.end() :]
-    closing = {name.replace(" ", "").lower() for name in tongue.wording.closing}
-    ends = short.endswith(".") and short.lower() in closing and (not behind or re.match(r"\s+[^\W\d_]", behind))
-    capital = behind.strip()[:1].isupper() and tongue.language != "de"
-    return f"{spoken}." if ends and (not behind or capital) else spoken
+    short = _bare(found.group())
+    spoken, behind = known[short], found.string[found.end() :]
+    if not short.endswith(".") or short.lower() not in {_bare(name).lower() for name in tongue.wording.closing}:
+        return spoken
+    # German nouns look like the beginning of a sentence; there only the end of the text is one for sure.
+    ends = not behind.strip() or (
+        tongue.language != "de" and re.match(r"\s+[^\W\d_]", behind) and behind.split()[0][0].isupper()
+    )
+    return f"{spoken}." if ends else spoken

@@ -1,13 +1,15 @@
 """PURE: a text under rewriting that remembers where each of its characters came from."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 Edit = tuple[int, int, str]
 """Start and end of what is replaced, and by what."""
 Say = Callable[[re.Match[str]], str | None]
 """What is said for a match; None leaves it as it is."""
+
+_WORD = re.compile(r"\b[^\W\d_]{3,}\b")
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ class Aligned:
 
     def edited(self, edits: Iterable[Edit]) -> "Aligned":
         """The text with `edits`, which come in order and do not overlap. What is written out is spread evenly over
-        what it stands for; what both begin or end with is followed exactly."""
+        what it stands for; what both begin or end with, and words that are in both, are followed exactly."""
         parts: list[str] = []
         origins: list[int] = []
         done = 0
-        for start, end, spoken in edits:
+        for start, end, spoken in (part for edit in edits for part in _split(self.text, *edit)):
             start, end, spoken = _core(self.text, start, end, spoken)
             parts += (self.text[done:start], spoken)
             origins += self.origins[done:start]
@@ -47,6 +49,17 @@ class Aligned:
         if not parts:
             return self
         return Aligned("".join(parts) + self.text[done:], (*origins, *self.origins[done:]))
+
+
+def _split(text: str, start: int, end: int, spoken: str) -> Iterator[Edit]:
+    """The edit as several, between the words that stay: in "22 November 2026" that is one."""
+    done = 0
+    for word in _WORD.finditer(text, start, end):
+        found = re.compile(rf"\b{word.group()}\b").search(spoken, done)
+        if found:
+            yield start, word.start(), spoken[done : found.start()]
+            start, done = word.end(), found.end()
+    yield start, end, spoken[done:]
 
 
 def _core(text: str, start: int, end: int, spoken: str) -> Edit:

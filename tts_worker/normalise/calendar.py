@@ -7,7 +7,9 @@ from tts_worker.normalise.numbers import german_form
 from tts_worker.normalise.tongue import MASCULINE, Tongue
 
 _LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_ISO = re.compile(r"(?<![\w.,/-])(?P<y>[12][0-9]{3})(?P<mark>[-/])(?P<m>[01]?[0-9])(?P=mark)(?P<d>[0-3]?[0-9])(?![\w/-]|\.[0-9])")
+_ISO = re.compile(
+    r"(?<![\w.,/-])(?P<y>[12][0-9]{3})(?P<mark>[-/])(?P<m>[01]?[0-9])(?P=mark)(?P<d>[0-3]?[0-9])(?![\w/-]|\.[0-9])"
+)
 _NUMERIC = re.compile(
     r"(?<![\w.,/-])(?P<a>[0-3]?[0-9])(?P<mark>[./-])(?P<b>[0-3]?[0-9])(?P=mark)(?P<y>[12][0-9]{3}|[0-9]{2})(?![\w/-]|[.,][0-9])"
 )
@@ -31,7 +33,7 @@ def _written(tongue: Tongue) -> list[re.Pattern[str]]:
     month, year = rf"(?P<month>{names})\b\.?", r"(?P<y>[12][0-9]{3})(?![\w]|[.,][0-9])"
     day = r"(?P<d>[0-3]?[0-9])"
     if tongue.language == "en":
-        end = rf"(?:(?:st|nd|rd|th)\b)?"
+        end = r"(?:(?:st|nd|rd|th)\b)?"
         first = re.compile(rf"\b(?P<month>{names})\b\.? {day}{end}(?![\w:]|[.,][0-9])(?:,? {year})?")
         return [first, re.compile(rf"(?<![\w.,:])(?P<the>the )?{day}{end} (?:of )?{month}(?:,? {year})?")]
     mark = {"de": r"\.", "fr": "(?:er)?", "pt": "º?", "it": "[º°]?", "es": "º?", "ar": ""}.get(tongue.language, "")
@@ -69,7 +71,7 @@ def _date(
     if tongue.british and not day_first and found.groupdict().get("month"):
         form = form.removesuffix("_gb")  # "November 22": the order is the writer's
     pattern = tongue.wording.date[form]
-    said = pattern.format(
+    said = str(pattern).format(
         d=_day(found.string[: found.start()], day, tongue),
         month=tongue.locale.months["format"]["wide"][month],
         y="" if year is None else tongue.year(year),

@@ -44,12 +44,18 @@ def _time(found: re.Match[str], tongue: Tongue) -> str | None:
         return said
     if tongue.language != "en" and not minute and "unit" not in word["hour"]:
         said = _of(tongue, "full", _hour(hour, tongue), tongue.cardinal("0"), hour)
-    return f"{said} {tongue.wording.symbols['&']} {tongue.unit(Number(str(second)), 'duration-second')}".replace("و ", "و")
+    return f"{said} {tongue.wording.symbols['&']} {tongue.unit(Number(str(second)), 'duration-second')}".replace(
+        "و ", "و"
+    )
 
 
 def _english(hour: int, minute: int, tongue: Tongue) -> str:
     if hour in (0, 24):
-        return "midnight" if not minute else _of(tongue, "small" if minute < 10 else "full", "twelve", tongue.cardinal(str(minute))) + " AM"
+        return (
+            "midnight"
+            if not minute
+            else _of(tongue, "small" if minute < 10 else "full", "twelve", tongue.cardinal(str(minute))) + " AM"
+        )
     said = tongue.cardinal(str(hour))
     if not minute:
         return _of(tongue, "hour", said, "") if hour <= 12 else f"{said} hundred"

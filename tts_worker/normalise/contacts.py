@@ -10,15 +10,21 @@ _DOMAIN = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _PATH = r"(?::[0-9]{2,5})?(?P<path>(?:/[\w.~%+-]*)*)(?:[?#][^\s<>\"')\]]*)?"
 _WEB = re.compile(rf"(?<![\w@.])(?:https?://|(?=www\.))(?P<host>{_DOMAIN}(?:\.{_DOMAIN})*){_PATH}", re.IGNORECASE)
 _TOP = "com|org|net|de|fr|nl|eu|io|info|gov|edu|app|dev|uk|ch|br"
-_BARE = re.compile(rf"(?<![\w@./-])(?P<host>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)*\.(?:{_TOP})){_PATH}(?![\w@])")
+_BARE = re.compile(
+    rf"(?<![\w@./-])(?P<host>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)*\.(?:{_TOP})){_PATH}(?![\w@])"
+)
 
 _PHONES = [
     re.compile(r"(?<![\w+])\+[1-9][0-9]{0,2}(?:[ \u00a0./-]{0,2}\(?[0-9]{1,12}\)?){1,7}(?![\w])"),
-    re.compile(r"(?<![\w+)])(?:1[ -])?\([0-9]{2,5}\)[ \u00a0/-]{0,2}[0-9]{2,8}(?:[ \u00a0./-][0-9]{2,8}){0,4}(?![\w]|[.,:][0-9])"),
+    re.compile(
+        r"(?<![\w+)])(?:1[ -])?\([0-9]{2,5}\)[ \u00a0/-]{0,2}[0-9]{2,8}(?:[ \u00a0./-][0-9]{2,8}){0,4}"
+        r"(?![\w]|[.,:][0-9])"
+    ),
     re.compile(r"(?<![\w+.,:/-])0[0-9]{1,5}(?:(?: ?[/-] ?|[ \u00a0])[0-9]{2,8}){1,5}(?![\w:/-]|[.,][0-9])"),
     re.compile(r"(?<![\w+.,:/-])(?:1[ .-])?[2-9][0-9]{2}[ .-][0-9]{3}[.-][0-9]{4}(?![\w/-]|[.,][0-9])"),
     re.compile(r"(?<![\w+.,:/-])[2-9][0-9]{2}-[0-9]{4}(?![\w/-]|[.,][0-9])"),
 ]
+_CODES = re.compile(r"(?<![\w.,:/-])(?:[0-9]{4}[ \u00a0-]){2,9}[0-9]{1,4}(?![\w/-]|[.,:][0-9])")
 _LONG = re.compile(r"(?<![\w+.,:/-])(?:0[0-9]{5,13}|[0-9]{16,})(?![\w/-]|[.,:][0-9])")
 _NATIONAL = {
     "es": r"[6-9][0-9]{2} [0-9]{3} [0-9]{3}|[6-9][0-9]{2} [0-9]{2} [0-9]{2} [0-9]{2}|9[0-9] [0-9]{3} [0-9]{2} [0-9]{2}",
@@ -38,7 +44,8 @@ def addresses(text: Aligned, tongue: Tongue) -> Aligned:
 
 
 def phones(text: Aligned, tongue: Tongue) -> Aligned:
-    """Digit by digit, with a short pause between the groups that were written."""
+    """Numbers of telephones, cards and accounts: digit by digit, with a short pause between groups as written."""
+    text = text.sub(_CODES, lambda found: _phone(found.group(), tongue, 40))
     for pattern in _PHONES:
         text = text.sub(pattern, lambda found: _phone(found.group(), tongue, _MOST))
     if national := _NATIONAL.get(tongue.language):

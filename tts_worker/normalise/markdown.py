@@ -5,6 +5,7 @@ import re
 from tts_worker.normalise.aligned import Aligned
 
 _NO_END = r"(?<![.!?…:;,।؟\s])"
+_ITEM = r"[ \t]*(?:[-*+•]|[0-9]{1,3}[.)])[ \t]"
 _STEPS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(pattern, re.MULTILINE), spoken)
     for pattern, spoken in (
@@ -27,11 +28,15 @@ _STEPS: list[tuple[re.Pattern[str], str]] = [
         (r"(?<![\w_])_(?=[^\s_])([^_\n]+?)(?<=[^\s_])_(?![\w_])", r"\1"),
         (r"`+([^`\n]+)`+", r"\1"),
         # the end of a list's item or a paragraph is the end of a sentence, or at least a pause
-        (rf"^([ \t]*(?:[-*+•]|[0-9]{{1,3}}[.)])[ \t][^\n]*?){_NO_END}[ \t]*(?=\n[ \t]*(?:[-*+•]|[0-9]{{1,3}}[.)])[ \t])", r"\1,"),
-        (rf"^([ \t]*(?:[-*+•]|[0-9]{{1,3}}[.)])[ \t][^\n]*?){_NO_END}[ \t]*(?=\n)", r"\1."),
+        (
+            rf"^({_ITEM}[^\n]*?){_NO_END}[ \t]*(?=\n{_ITEM})",
+            r"\1,",
+        ),
+        (rf"^({_ITEM}[^\n]*?){_NO_END}[ \t]*(?=\n)", r"\1."),
         (r"^[ \t]*[-*+•][ \t]+", ""),
         (r"(?:(?<=\n)|\A)[ \t]*([0-9]{1,3})[.)][ \t](?=[^\n]*\n[ \t]*[0-9]{1,3}[.)][ \t])", r"\1: "),
         (r"(?<=\n)[ \t]*([0-9]{1,3})[.)][ \t]", r"\1: "),
+        (r"(?<=[^\s.!?…:;,|])[ \t]*\|[ \t]*(?=\n)", ","),
         (r"^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$", ""),
         (r"[ \t]+\|[ \t]+", ", "),
         (rf"{_NO_END}[ \t]*\n[ \t]*\n\s*(?=\S)", ".\n"),

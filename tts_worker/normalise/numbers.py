@@ -18,22 +18,30 @@ _ORDINALS = {
     "it": r"(?P<n>[0-9]+)(?P<form>º|ª|°(?= (?!nel|all|con|per|sot|sop)[a-zà-ù]{3,}))",
     "hi": r"(?P<n>[0-9]+)-?(?P<form>ला|ली|ले|रा|री|रे|था|थी|थे|ठा|ठी|ठे|वां|वाँ|वीं|वें)(?!\w)",
 }
-_CLOCK_RANGE = re.compile(r"(?<=[0-9][:.h][0-5][0-9]) ?[–—-] ?(?=[0-2]?[0-9][:.h][0-5][0-9](?![0-9]))")
+_CLOCK_RANGE = re.compile(
+    r"(?:(?<=[0-9][:.h][0-5][0-9])|(?<=[0-9]h)) ?[–—-] ?(?=[0-2]?[0-9](?:h|[:.][0-5][0-9])(?![0-9]))"
+    r"|(?:(?<=[0-9][ap]m)|(?<=[0-9] [ap]m)) ?[–—-] ?(?=[01]?[0-9](?:[:.][0-5][0-9])? ?[ap]m\b)", re.IGNORECASE
+)  # fmt: skip
 _FRACTIONS = {("1", "2"): "½", ("1", "4"): "¼", ("3", "4"): "¾"}
 _FRACTION = re.compile(r"(?<![\w./,])(?:([0-9]{1,3}) ?)?(?:([13])/([24])|([½¼¾]))(?![\w/])")
 _DECADE = re.compile(r"(?<!\w)(?:['’]([2-9]0)|((?:1[1-9]|20)[0-9]0))['’]?s\b")
-_DE_NOUN = re.compile(r"Mal|Stock|Etage|Klasse|Platz|Tag|Woche|Monat|Jahr|Jahrhundert|Versuch|Teil|Kapitel|Quartal|Liga")
-_DE_OBLIQUE = frozenset(
-    "am im vom zum beim zur den dem des bis ab seit ihrem ihren seinem seinen meinem meinen unserem unseren einem einen "
-    "jedem jeden diesem diesen".split()
+_AR_PREFIXES = "وبلكف"
+"""Words of one letter that are written together with the next."""
+_DE_NOUN = re.compile(
+    r"Mal|Stock|Etage|Klasse|Platz|Tag|Woche|Monat|Jahr|Jahrhundert|Versuch|Teil|Kapitel|Quartal|Liga"
 )
-_DE_BEFORE_DER = frozenset("in auf mit von bei zu an nach seit vor aus ab außer neben über unter hinter zwischen".split())
+_DE_OBLIQUE = re.compile(
+    "am|im|vom|zum|beim|zur|den|dem|des|bis|ab|seit|(?:ihr|sein|mein|unser|ein)e[mn]|(?:jed|dies)e[mn]"
+)
+_DE_BEFORE_DER = re.compile("in|auf|mit|von|bei|zu|an|nach|seit|vor|aus|ab|außer|neben|über|unter|hinter|zwischen")
 
 
 def ordinals(text: Aligned, tongue: Tongue) -> Aligned:
-    """1st, 3e, 2º, 5वाँ, and German "3." where the words around it make it one."""
+    """1st, 3e, 2º, 5वाँ, English decades, and German "3." where the words around it make it one."""
     if tongue.language == "de":
         return text.sub(re.compile(r"(?<![\w.,])([0-9]{1,3})\.(?= (\w+))"), lambda found: _german(found, tongue))
+    if tongue.language == "en":
+        text = text.sub(_DECADE, lambda found: _decade(tongue.year(int(found[1] or found[2]))))
     pattern = _ORDINALS.get(tongue.language)
     if pattern is None:
         return text
@@ -46,8 +54,8 @@ def german_form(before: str) -> str | None:
     last = words[-1].lower() if words and re.search(r"\w,? ?$", before) else ""
     if last in ("der", "die", "das", "eine", "jede", "diese"):
         two = words[-2].lower() if len(words) > 1 else ""
-        return "oblique" if two in _DE_BEFORE_DER and last == "der" else FEMININE
-    if last in _DE_OBLIQUE:
+        return "oblique" if last == "der" and _DE_BEFORE_DER.fullmatch(two) else FEMININE
+    if _DE_OBLIQUE.fullmatch(last):
         return "oblique"
     return MASCULINE if last in ("ein", "mein", "sein", "kein", "jeder", "dieser") else None
 
@@ -57,7 +65,7 @@ def _german(found: re.Match[str], tongue: Tongue) -> str | None:
     if form is None:
         if not (_DE_NOUN.fullmatch(found[2]) or found[2][0].islower()):
             return None
-        form = MASCULINE
+        form = FEMININE if found[2].endswith("e") or found[2] == "Liga" else MASCULINE
     return tongue.ordinal(int(found[1]), form)
 
 
@@ -82,16 +90,14 @@ def ranges(text: Aligned, tongue: Tongue) -> Aligned:
     """10–12 becomes "10 to 12"; the numbers themselves are read later. Short ones may have a hyphen."""
     number = number_pattern(tongue)
     dashed = re.compile(rf"(?<![\w.,–-])({number}) ?[–—] ?(?={number}(?![\w–-]))")
-    hyphened = re.compile(r"(?<![\w.,–/-])([0-9]{1,4})-(?=[0-9]{1,4}(?![\w/–-]|[.,][0-9]))")
+    hyphened = re.compile(r"(?<![\w.,–/-])([0-9]{1,4})-(?=[0-9]{1,4}(?![0-9_/–-]|[.,][0-9]))")
     text = text.sub(_CLOCK_RANGE, f" {tongue.wording.to} ")
     text = text.sub(dashed, lambda found: f"{found[1]} {tongue.wording.to} ")
     return text.sub(hyphened, lambda found: f"{found[1]} {tongue.wording.to} ")
 
 
 def fractions(text: Aligned, tongue: Tongue) -> Aligned:
-    """½, 1/2 and 2½; the decades of English; any other slash between two numbers is said."""
-    if tongue.language == "en":
-        text = text.sub(_DECADE, lambda found: _decade(tongue.year(int(found[1] or found[2]))))
+    """½, 1/2 and 2½; any other slash between two numbers is said."""
     text = text.sub(_FRACTION, lambda found: _fraction(found, tongue))
     return text.sub(re.compile("(?<=[0-9])/(?=[0-9])"), f" {tongue.wording.web['slash']} ")
 
@@ -125,4 +131,5 @@ def _plain(found: re.Match[str], tongue: Tongue) -> str:
     if found["sign"]:
         said = f"{tongue.wording.minus} {said}"
     before, behind = found.string[: found.start()][-1:], found.string[found.end() :][:1]
-    return " " * before.isalpha() + said + " " * behind.isalpha()
+    prefix = tongue.language == "ar" and before in _AR_PREFIXES
+    return " " * (before.isalpha() and not prefix) + said + " " * behind.isalpha()

@@ -24,7 +24,9 @@ def parse(written: str, tongue: Tongue) -> Number | None:
     text = re.sub(rf"[ {GROUP_BLANKS}]", "", written).replace("٫", tongue.decimal).replace("٬", tongue.group)
     decimal, group = re.escape(tongue.decimal), rf"[{re.escape(tongue.group)}'’]"
     inner = "{2,3}" if tongue.language == "hi" or tongue.locale.territory == "IN" else "{3}"
-    if found := re.fullmatch(rf"([0-9]{{1,3}}(?:{group}[0-9]{inner})*{group}[0-9]{{3}}|[0-9]+)(?:{decimal}([0-9]+))?", text):
+    if found := re.fullmatch(
+        rf"([0-9]{{1,3}}(?:{group}[0-9]{inner})*{group}[0-9]{{3}}|[0-9]+)(?:{decimal}([0-9]+))?", text
+    ):
         whole = found[1] if found[1].isdigit() else "".join(c for c in found[1] if c.isdigit())
         if found[1][0] != "0" or found[1].isdigit():
             return Number(whole, found[2] or "")
@@ -32,15 +34,14 @@ def parse(written: str, tongue: Tongue) -> Number | None:
 
 
 def say_number(written: str, tongue: Tongue, gender: str = "neutral") -> str:
-    """Of anything that the pattern finds; what is no one number part by part."""
+    """Of anything that the pattern finds; what is no one number in the language part by part."""
     if number := parse(written, tongue):
         return tongue.say(number, gender)
     parts = re.split(r"([^0-9]+)", written)
-    said = [tongue.cardinal(part) if index % 2 == 0 else _separator(part, parts, tongue) for index, part in enumerate(parts)]
+    dot = tongue.wording.point if tongue.decimal == "." else tongue.wording.web["dot"]
+    if len(parts) == 3 and parts[1] in ".,":
+        point = dot if parts[1] == "." else tongue.wording.point
+        return tongue.say(Number(parts[0], parts[2]), point=point)
+    marks = {".": f" {dot} "}
+    said = (marks.get(part, ", ") if index % 2 else tongue.cardinal(part) for index, part in enumerate(parts))
     return "".join(said)
-
-
-def _separator(mark: str, parts: list[str], tongue: Tongue) -> str:
-    if mark == ".":
-        return f" {tongue.wording.web['dot'] if tongue.decimal != '.' else tongue.wording.point} "
-    return f" {tongue.wording.point} " if mark == "," and len(parts) == 3 else ", "

@@ -77,8 +77,8 @@ class Tongue:
             return f"{hundreds} {self.cardinal(str(number % 100))}" if number % 100 else hundreds
         return self._spell(number, self.wording.year_set)
 
-    def say(self, number: Number, gender: str = NEUTRAL) -> str:
-        """With its decimals."""
+    def say(self, number: Number, gender: str = NEUTRAL, point: str = "") -> str:
+        """With its decimals, and `point` in front of them instead of the language's own word."""
         if not number.fraction:
             return self.cardinal(number.whole, gender)
         fraction = number.fraction
@@ -86,7 +86,7 @@ class Tongue:
         return " ".join(
             (
                 self.cardinal(number.whole),
-                self.wording.point,
+                point or self.wording.point,
                 self.cardinal(fraction) if short else self.digits(fraction),
             )
         )
@@ -94,6 +94,13 @@ class Tongue:
     def is_one(self, number: Number) -> bool:
         """The noun behind it is in the singular."""
         return self.locale.plural_form(number.value) == "one"
+
+    def counted(self, number: Number, one: str, other: str) -> str:
+        """A noun behind `number`."""
+        if self.is_one(number):
+            return one
+        few = self.locale.plural_form(number.value) == "few"
+        return self.wording.money_few.get(other, other) if few else other
 
     def unit(self, number: Number, unit: str) -> str:
         """`number` of a unit of the CLDR, such as "length-kilometer"."""
@@ -120,7 +127,7 @@ class Tongue:
             return NEUTRAL
         if following in word.masculine_words:
             return MASCULINE if len(following) > 1 and following not in ("para", "cada", "sarà", "era") else NEUTRAL
-        if following in word.feminine_words or following.endswith(tuple(word.feminine_endings)):
+        if following.removesuffix("s") in word.feminine_words or following.endswith(tuple(word.feminine_endings)):
             return FEMININE
         counts = word.feminine_endings and following.endswith(("o", "os", "e", "es", "i", "s"))
         return MASCULINE if counts and len(following) > 3 else NEUTRAL

@@ -8,10 +8,15 @@ from tts_worker.normalise.aligned import Aligned
 _JOINERS = "\u200c\u200d"
 _SPOKEN = frozenset("°℃℉€$£₹¥©®™")
 _ENDS = ".!?…।॥؟۔:;,،؛–—"
-_SINGLE = re.compile(r"(?<![\w'’])[‘‚‛‹'](?=\S)([^'‘’‚‹›\n]{1,120}(?:(?<=[^\W_])[’'](?=[^\W_])[^'‘’‚‹›\n]{1,120}){0,4})(?<=\S)[’‘'›](?!\w)")
+_SINGLE = re.compile(
+    r"(?<![\w'’])[‘‚‛‹'](?=\S)([^'‘’‚‹›\n]{1,120}(?:(?<=[^\W_])[’'](?=[^\W_])[^'‘’‚‹›\n]{1,120}){0,4})(?<=\S)[’‘'›](?!\w)"
+)
 _OPENING = re.compile(r"\s*[(\[{]\s*")
 _CLOSING = re.compile(r"\s*[)\]}](?:\s*[)\]}])*\s*(?P<next>[.!?…,;:।؟،؛–—]|\Z)?")
-_RUNS = re.compile(r"([!?,;:।؟،])(?:\s?\1)+|(?P<mixed>[!?]{2,})|(?P<dots>\.{2,})|(?P<dashes>\s*(?:[–—]\s*|-{2,}\s*){2,}|\s*-{2,}\s*)")
+_RUNS = re.compile(
+    r"([!?,;:।؟،])(?:\s?\1)+|(?P<mixed>[!?]{2,})|(?P<dots>\.{2,})|(?P<dashes>\s*(?:[–—]\s*|-{2,}\s*){2,}|\s*-{2,}\s*)"
+)
+_LEFT_OVER = re.compile(r"[*`|~^\\<>_]+")
 _BLANKS = re.compile(r"\s+")
 _BEFORE_MARK = re.compile(r" +(?=[.,!?…।،؟](?:\s|\Z))")
 
@@ -27,26 +32,28 @@ def fold(text: Aligned) -> Aligned:
 
 
 def _folded(character: str, before: str, behind: str) -> str:
-    if character.isascii() and character.isprintable() or character in "\n\r\t":
+    if (character.isascii() and character.isprintable()) or character in "\n\r\t":
         return character
     kind = unicodedata.category(character)
     if kind == "Nd":
         return str(unicodedata.digit(character))
     if character in _JOINERS:
-        joins = before and behind and unicodedata.category(before)[0] in "LM" and unicodedata.category(behind)[0] in "LM"
+        joins = (
+            before and behind and unicodedata.category(before)[0] in "LM" and unicodedata.category(behind)[0] in "LM"
+        )
         return character if joins else ""
     if kind in ("Cf", "Cs") or "\ufe00" <= character <= "\ufe0f":
         return ""
-    if kind == "So" and character not in _SPOKEN or kind in ("Cc", "Cn", "Co", "Sk"):
+    if (kind == "So" and character not in _SPOKEN) or kind in ("Cc", "Cn", "Co", "Sk"):
         return " "
     return "\n" if kind in ("Zl", "Zp") else character
 
 
 def tidy(text: Aligned, full_stop: str) -> Aligned:
     """Brackets as dashes, no decorative quotes, repeated marks once, single blanks, and an end."""
-    text = text.sub(_BLANKS, " ")
+    text = text.sub(_LEFT_OVER, " ").sub(_BLANKS, " ")
     text = text.sub(_OPENING, lambda found: " – " if text.text[: found.start()].strip() else "")
-    text = text.sub(_CLOSING, lambda found: found["next"] or ("" if found["next"] is not None else " – "))
+    text = text.sub(_CLOSING, _closed)
     text = _unquoted(text)
     for _ in range(len(text.text) + 1):
         before = text.text
@@ -54,6 +61,11 @@ def tidy(text: Aligned, full_stop: str) -> Aligned:
         if text.text == before:
             break
     return _ended(text, full_stop)
+
+
+def _closed(found: re.Match[str]) -> str:
+    mark = found["next"]
+    return " – " if mark in (None, "–", "—") else mark
 
 
 def _unquoted(text: Aligned) -> Aligned:

@@ -1,4 +1,7 @@
-"""What `wording.toml` says about each language, read once."""
+"""How each language says what is not a word: `languages/*.toml`, read once.
+
+Names of currencies that are not listed there, of units and of months come from Babel, numbers from unicode-rbnf.
+"""
 
 import tomllib
 from dataclasses import dataclass, field
@@ -9,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Wording:
-    """One language of the file; the keys are described there."""
+    """One language's file."""
 
     point: str
     minus: str
@@ -21,16 +24,22 @@ class Wording:
     """Rule sets by gender."""
     ordinal: dict[str, str]
     money: dict[str, list[str]]
+    """By sign: singular, plural, singular and plural of the hundredth, and the gender if it is feminine."""
     scales: list[str]
     """Words behind a number that multiply it."""
     time: dict[str, Any]
     date: dict[str, Any]
     abbreviations: dict[str, str]
+    """Match as written, with blanks behind inner full stops or without."""
     closing: dict[str, str]
+    """More of them, which may end a sentence: their full stop ends it too."""
     contextual: list[list[str]]
+    """Regular expressions and what is said for them."""
     money_join: str
     money_minor: bool = False
     """The hundredth is named: "twelve euros and fifty cents", but "zwölf Euro fünfzig"."""
+    money_few: dict[str, str] = field(default_factory=dict)
+    """What of `money` is called otherwise behind a few."""
     scale_of: str = ""
     """Between such a word and what is counted: "trois millions d'euros"."""
     fraction_as_number: bool = False
@@ -53,5 +62,6 @@ class Wording:
 @cache
 def wordings() -> dict[str, Wording]:
     """By language, without region."""
-    text = resources.files(__package__ or "").joinpath("wording.toml").read_text("utf-8")
-    return {language: Wording(**table) for language, table in tomllib.loads(text).items()}
+    files = resources.files(__package__ or "").joinpath("languages").iterdir()
+    tables = {file.name.removesuffix(".toml"): file.read_text("utf-8") for file in files if file.name.endswith(".toml")}
+    return {language: Wording(**tomllib.loads(table)) for language, table in tables.items()}

@@ -112,6 +112,26 @@ def test_spans_cover_the_text_in_order(engine: VoxtralEngine) -> None:
     assert 0.4 * len(TEXT) < middle < 0.8 * len(TEXT)  # 12 of 20 frames
 
 
+def test_spans_are_of_the_text_as_it_was_sent(folder: Path) -> None:
+    """What the model reads is longer: "$1,200 (net)" is "one thousand two hundred dollars – net."."""
+    text = "$1,200 (net)\n"
+    for voice, language, words in (
+        ("neutral_bert", "", "one thousand two hundred dollars – net."),
+        ("neutral_bert", "en-GB", "one thousand two hundred dollars – net."),
+        ("fr_anna", "", "un virgule deux zéro zéro dollars – net."),
+        ("fr_anna", "en", "one thousand two hundred dollars – net."),
+    ):
+        engine = loaded(folder)
+        speech = engine.begin(utterance(text, voice, language=language))
+        assert speech.spoken.text == words
+        pieces = speak(engine, speech)
+        points = [mark.code_point for piece in pieces for mark in piece.marks]
+        assert points == sorted(points)
+        assert (points[0], points[-1]) == (0, len(text))
+        assert max(points[:-1]) < len(text)
+        assert pieces[0].marks[-1].code_point <= 1  # one of 20 frames: still in the amount
+
+
 def test_phrases_in_a_batch_sound_as_alone(folder: Path) -> None:
     one = loaded(folder)
     alone = [
@@ -180,7 +200,7 @@ def test_numbers_that_are_not_finite_end_one_phrase(folder: Path) -> None:
     ("change", "words"),
     [
         ({"speed": 1.5}, "open.speed: 1.5"),
-        ({"text": "a" * 200}, "phrase.text: 202 tokens"),
+        ({"text": "a" * 200}, "phrase.text: 203 tokens"),
         ({"state": b"abc"}, "open.resume"),
     ],
 )
