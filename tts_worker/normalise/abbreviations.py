@@ -30,7 +30,9 @@ def _pattern(language: str) -> tuple[re.Pattern[str], dict[str, str]]:
         known.setdefault(short, spoken)
         known.setdefault(short[:1].upper() + short[1:], spoken[:1].upper() + spoken[1:])
     names = "|".join(_loose(short) for short in sorted(known, key=len, reverse=True))
-    return re.compile(rf"(?<![\w.@/-])(?:{names})(?![\w@])"), {_bare(short): spoken for short, spoken in known.items()}
+    return re.compile(rf"(?<![\w.@/-])(?:{names})(?![^\W\d]|@)"), {
+        _bare(short): spoken for short, spoken in known.items()
+    }
 
 
 def _loose(short: str) -> str:

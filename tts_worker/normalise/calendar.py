@@ -13,6 +13,11 @@ _ISO = re.compile(
 _NUMERIC = re.compile(
     r"(?<![\w.,/-])(?P<a>[0-3]?[0-9])(?P<mark>[./-])(?P<b>[0-3]?[0-9])(?P=mark)(?P<y>[12][0-9]{3}|[0-9]{2})(?![\w/-]|[.,][0-9])"
 )
+_SHORT = re.compile(r"(?<![\w.,/-])(?P<a>[0-3]?[0-9])/(?P<b>[0-3]?[0-9])(?![\w/-]|[.,][0-9])")
+_BEFORE_DATE = {
+    "en": ("on", "by", "until"), "fr": ("le", "du", "au"), "es": ("el", "del"), "it": ("il", "dal", "del"),
+    "pt": ("dia", "em", "no", "até"), "nl": ("op",), "de": ("am", "vom", "zum"), "ar": ("يوم",),
+}  # fmt: skip
 _GERMAN_DAY = re.compile(r"(?<![\w.,/-])(?P<d>[0-3]?[0-9])\.(?P<m>[01]?[0-9])\.(?![\w])")
 
 
@@ -22,9 +27,37 @@ def dates(text: Aligned, tongue: Tongue) -> Aligned:
     text = text.sub(_NUMERIC, lambda found: _numeric(found, tongue))
     if tongue.language == "de":
         text = text.sub(_GERMAN_DAY, lambda found: _date(found, None, int(found["m"]), int(found["d"]), tongue))
+    text = text.sub(_SHORT, lambda found: _short(found, tongue))
+    text = _day_ranges(text, tongue)
     for pattern in _written(tongue):
         text = text.sub(pattern, lambda found: _named(found, tongue))
     return text
+
+
+def _day_ranges(text: Aligned, tongue: Tongue) -> Aligned:
+    """The first day of "3-5 May"; the second is that of a date, and is read with it."""
+    names = "|".join(sorted(map(re.escape, tongue.months), key=len, reverse=True))
+    mark = r"(?:\.|º|st|nd|rd|th)?"
+    pattern = rf"(?<![\w.,:-])([0-3]?[0-9]){mark} ?[-–] ?(?=[0-3]?[0-9]{mark} ?(?:de )?(?:{names})\b)"
+    return text.sub(re.compile(pattern), lambda found: _first_day(found, tongue))
+
+
+def _first_day(found: re.Match[str], tongue: Tongue) -> str | None:
+    day = int(found[1])
+    if not 1 <= day <= 31:
+        return None
+    the = "the " if tongue.language == "en" and not found.string[: found.start()].lower().endswith("the ") else ""
+    return f"{the}{_day(found.string[: found.start()], day, tongue)} {tongue.wording.to} "
+
+
+def _short(found: re.Match[str], tongue: Tongue) -> str | None:
+    """25/12 without a year is a date where it can be no fraction, or a word in front says so."""
+    first, second = int(found["a"]), int(found["b"])
+    day, month = (second, first) if tongue.month_first else (first, second)
+    before = found.string[: found.start()].rstrip().rpartition(" ")[2].lower()
+    if day > 12 or before in _BEFORE_DATE.get(tongue.language, ()):
+        return _date(found, None, month, day, tongue)
+    return None
 
 
 def _written(tongue: Tongue) -> list[re.Pattern[str]]:
@@ -34,12 +67,14 @@ def _written(tongue: Tongue) -> list[re.Pattern[str]]:
     day = r"(?P<d>[0-3]?[0-9])"
     if tongue.language == "en":
         end = r"(?:(?:st|nd|rd|th)\b)?"
-        first = re.compile(rf"\b(?P<month>{names})\b\.? {day}{end}(?![\w:]|[.,][0-9])(?:,? {year})?")
+        to = rf"(?: ?[-–] ?(?P<last>[0-3]?[0-9]){end})?"
+        first = re.compile(rf"\b(?P<month>{names})\b\.? {day}{end}{to}(?![\w:–-]|[.,][0-9])(?:,? {year})?")
         return [first, re.compile(rf"(?<![\w.,:])(?P<the>the )?{day}{end} (?:of )?{month}(?:,? {year})?")]
     mark = {"de": r"\.", "fr": "(?:er)?", "pt": "º?", "it": "[º°]?", "es": "º?", "ar": ""}.get(tongue.language, "")
     de = "(?:de )?" if tongue.language in ("es", "pt") else "(?:من )?" if tongue.language == "ar" else ""
     del_ = ",?(?: del?)?" if tongue.language in ("es", "pt") else ",?"
-    return [re.compile(rf"(?<![\w.,:]){day}{mark}[ \u00a0]{de}{month}(?:{del_} {year})?")]
+    blank = "[ \u00a0]?" if tongue.language == "de" else "[ \u00a0]"
+    return [re.compile(rf"(?<![\w.,:]){day}{mark}{blank}{de}{month}(?:{del_} {year})?")]
 
 
 def _numeric(found: re.Match[str], tongue: Tongue) -> str | None:
@@ -72,11 +107,12 @@ def _date(
         form = form.removesuffix("_gb")  # "November 22": the order is the writer's
     pattern = tongue.wording.date[form]
     said = str(pattern).format(
-        d=_day(found.string[: found.start()], day, tongue),
+        d=_day(found.string[: found.start()], day, tongue) + _last_day(found, tongue),
         month=tongue.locale.months["format"]["wide"][month],
         y="" if year is None else tongue.year(year),
     )
-    if said.startswith("the ") and found.string[: found.start()].lower().endswith("the "):
+    before = found.string[: found.start()].lower()
+    if said.startswith("the ") and before.endswith(("the ", f" {tongue.wording.to} ")):
         return said.removeprefix("the ")
     return said
 
@@ -91,6 +127,12 @@ def _day(before: str, day: int, tongue: Tongue) -> str:
     if day == 1 and tongue.language == "es" and tongue.locale.territory not in (None, "ES"):
         return "primero"
     return tongue.cardinal(str(day))
+
+
+def _last_day(found: re.Match[str], tongue: Tongue) -> str:
+    """Of "May 3-5"."""
+    last = found.groupdict().get("last")
+    return f" {tongue.wording.to} {tongue.ordinal(int(last))}" if last and int(last) else ""
 
 
 def _weekday_form(before: str) -> str:

@@ -22,11 +22,17 @@ _CLOCK_RANGE = re.compile(
     r"(?:(?<=[0-9][:.h][0-5][0-9])|(?<=[0-9]h)) ?[–—-] ?(?=[0-2]?[0-9](?:h|[:.][0-5][0-9])(?![0-9]))"
     r"|(?:(?<=[0-9][ap]m)|(?<=[0-9] [ap]m)) ?[–—-] ?(?=[01]?[0-9](?:[:.][0-5][0-9])? ?[ap]m\b)", re.IGNORECASE
 )  # fmt: skip
-_FRACTIONS = {("1", "2"): "½", ("1", "4"): "¼", ("3", "4"): "¾"}
-_FRACTION = re.compile(r"(?<![\w./,])(?:([0-9]{1,3}) ?)?(?:([13])/([24])|([½¼¾]))(?![\w/])")
+_SIGNED_RANGE = re.compile(r"(?:(?<=[0-9] [%€£])|(?<=[0-9][%€£])) ?[–—-] ?(?=[0-9])|(?<=[0-9]) ?[–—-] ?(?=[$€£][0-9])")
+_BARE_POINT = re.compile(r"(?<![\w.,])\.(?=[0-9])")
+_TIMES_SIGN = re.compile(r"(?<=[0-9]) ?[x×] ?(?=[0-9])")
+_FRACTIONS = {("1", "2"): "½", ("1", "4"): "¼", ("3", "4"): "¾", ("1", "3"): "⅓", ("2", "3"): "⅔"}
+_FRACTION = re.compile(r"(?<![\w./,])(?:([0-9]{1,3}) ?)?(?:([1-3])/([2-4])|([½¼¾⅓⅔]))(?![\w/])")
 _DECADE = re.compile(r"(?<!\w)(?:['’]([2-9]0)|((?:1[1-9]|20)[0-9]0))['’]?s\b")
 _AR_PREFIXES = "وبلكف"
 """Words of one letter that are written together with the next."""
+_DE_ORDINAL = re.compile(r"(?<![\w.,])([0-9]{1,3})\.(?= (\w+))")
+_DE_LAST = re.compile(r"(?:(?<=\bam )|(?<=\bzum )|(?<=\bvom ))([0-9]{1,2})(?=\.\s*\Z)")
+_DE_DECADE = re.compile(r"(?<![\w.,])((?:1[1-9]|20)?[1-9]0)er\b")
 _DE_NOUN = re.compile(
     r"Mal|Stock|Etage|Klasse|Platz|Tag|Woche|Monat|Jahr|Jahrhundert|Versuch|Teil|Kapitel|Quartal|Liga"
 )
@@ -39,7 +45,9 @@ _DE_BEFORE_DER = re.compile("in|auf|mit|von|bei|zu|an|nach|seit|vor|aus|ab|auße
 def ordinals(text: Aligned, tongue: Tongue) -> Aligned:
     """1st, 3e, 2º, 5वाँ, English decades, and German "3." where the words around it make it one."""
     if tongue.language == "de":
-        return text.sub(re.compile(r"(?<![\w.,])([0-9]{1,3})\.(?= (\w+))"), lambda found: _german(found, tongue))
+        text = text.sub(_DE_DECADE, lambda found: f"{tongue.year(int(found[1]))}er")
+        text = text.sub(_DE_LAST, lambda found: tongue.ordinal(int(found[1]), "oblique"))
+        return text.sub(_DE_ORDINAL, lambda found: _german(found, tongue))
     if tongue.language == "en":
         text = text.sub(_DECADE, lambda found: _decade(tongue.year(int(found[1] or found[2]))))
     pattern = _ORDINALS.get(tongue.language)
@@ -50,7 +58,8 @@ def ordinals(text: Aligned, tongue: Tongue) -> Aligned:
 
 def german_form(before: str) -> str | None:
     """Which form an ordinal takes on behind `before`: that of "der dritte", "am dritten" or "ein dritter"."""
-    words = re.findall(r"\w+", before[-40:])
+    before = re.sub(r"(?:[0-9]{1,2}\.|\b\w+te[nr]?) (?:und|oder) $", "", before[-60:])
+    words = re.findall(r"\w+", before)
     last = words[-1].lower() if words and re.search(r"\w,? ?$", before) else ""
     if last in ("der", "die", "das", "eine", "jede", "diese"):
         two = words[-2].lower() if len(words) > 1 else ""
@@ -92,13 +101,18 @@ def ranges(text: Aligned, tongue: Tongue) -> Aligned:
     dashed = re.compile(rf"(?<![\w.,–-])({number}) ?[–—] ?(?={number}(?![\w–-]))")
     hyphened = re.compile(r"(?<![\w.,–/-])([0-9]{1,4})-(?=[0-9]{1,4}(?![0-9_/–-]|[.,][0-9]))")
     text = text.sub(_CLOCK_RANGE, f" {tongue.wording.to} ")
+    text = text.sub(_SIGNED_RANGE, f" {tongue.wording.to} ")
     text = text.sub(dashed, lambda found: f"{found[1]} {tongue.wording.to} ")
     return text.sub(hyphened, lambda found: f"{found[1]} {tongue.wording.to} ")
 
 
 def fractions(text: Aligned, tongue: Tongue) -> Aligned:
     """½, 1/2 and 2½; any other slash between two numbers is said."""
+    if tongue.decimal == ".":
+        text = text.sub(_BARE_POINT, "0.")
+    text = text.sub(_TIMES_SIGN, f" {tongue.wording.symbols['×']} ")
     text = text.sub(_FRACTION, lambda found: _fraction(found, tongue))
+    text = text.sub(re.compile("(?<=[0-9]):(?=[0-9])"), " ")
     return text.sub(re.compile("(?<=[0-9])/(?=[0-9])"), f" {tongue.wording.web['slash']} ")
 
 
@@ -121,15 +135,32 @@ def plain(text: Aligned, tongue: Tongue) -> Aligned:
 
 
 def _plain(found: re.Match[str], tongue: Tongue) -> str:
-    written = found["number"]
-    if re.fullmatch(r"[1-9][0-9]{3}", written) and FIRST_YEAR <= int(written) < END_YEAR and not found["sign"]:
+    written, noun = found["number"], found["noun"] or ""
+    before, behind = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    touching = before.isalpha() or behind.isalpha()
+    if re.fullmatch("[0-9]+", written) and (_is_code(written) or (touching and _in_code(found))):
+        said = tongue.digits(written)
+    elif re.fullmatch(r"[1-9][0-9]{3}", written) and FIRST_YEAR <= int(written) < END_YEAR and not found["sign"]:
         said = tongue.year(int(written))
     else:
         number = parse(written, tongue)
-        gender = tongue.gender_before(found["noun"] or "") if number and not number.fraction else NEUTRAL
-        said = say_number(written, tongue, gender)
+        counts = number and not number.fraction and noun not in tongue.wording.web.values()
+        said = say_number(written, tongue, tongue.gender_before(noun) if counts else NEUTRAL)
     if found["sign"]:
         said = f"{tongue.wording.minus} {said}"
-    before, behind = found.string[: found.start()][-1:], found.string[found.end() :][:1]
     prefix = tongue.language == "ar" and before in _AR_PREFIXES
     return " " * (before.isalpha() and not prefix) + said + " " * behind.isalpha()
+
+
+def _is_code(written: str) -> bool:
+    """Five digits or more without separators count nothing, as 12345 or 94105, unless they are round."""
+    return len(written) > 4 and not written.endswith("000")
+
+
+def _in_code(found: re.Match[str]) -> bool:
+    """The word that the digits are in has more than a number at one of its ends, as AB12CD has and A4 has not."""
+    text, start, end = found.string, found.start(), found.end()
+    left = re.search(r"\w*$", text[max(0, start - 20) : start])
+    right = re.match(r"\w*", text[end : end + 20])
+    around = (left.group() if left else "") + (right.group() if right else "")
+    return any(c.isdigit() for c in around) or (len(found["number"]) > 2 and around.isupper())

@@ -44,7 +44,7 @@ def units(text: Aligned, tongue: Tongue) -> Aligned:
     symbols = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
     pattern = re.compile(
         rf"(?<![\w.,])(?P<sign>{SIGN})(?P<number>{number_pattern(tongue)})"
-        rf"[ \u00a0\u202f-]?(?P<unit>{symbols})(?![\w/²³])"
+        rf"[ \u00a0\u202f-]?(?P<unit>{symbols})(?![\w/²³])(?:\.(?= [a-z]))?"
     )
     return text.sub(pattern, lambda found: _unit(found, tongue))
 
@@ -65,7 +65,11 @@ def money(text: Aligned, tongue: Tongue) -> Aligned:
     name = "|".join(sorted(map(re.escape, [*signs, *words]), key=len, reverse=True))
     scale = rf"(?:[ \u00a0](?P<scale>{'|'.join(map(re.escape, tongue.wording.scales))})\b)?"
     number, minus, blank = number_pattern(tongue), f"(?P<minus>{SIGN})", r"[ \u00a0\u202f]?"
-    before = re.compile(rf"(?<![\w.,$]){minus}(?P<sign>{sign}){blank}(?P<number>{number}){scale}(?![\w]|[.,][0-9])")
+    letters = "|".join(tongue.wording.short_scales) or "(?!)"
+    short = rf"(?P<short>(?:{letters})\b)?"
+    before = re.compile(
+        rf"(?<![\w.,$]){minus}(?P<sign>{sign}){blank}(?P<number>{number}){short}{scale}(?![\w]|[.,][0-9])"
+    )
     of = rf"(?: {tongue.wording.scale_of} |{blank})" if tongue.wording.scale_of else blank
     behind = re.compile(
         rf"(?<![\w.,]){minus}(?P<number>{number})(?:[,.][–—-]{{1,2}})?{scale}{of}(?P<sign>{name})(?!\w)"
@@ -93,7 +97,8 @@ def _money(found: re.Match[str], tongue: Tongue, words: dict[str, str]) -> str |
         (one, other, *small), many = known, known[1]
         gender, minor = (small[2] if len(small) > 2 else MASCULINE), (small[0], small[1])
     minus = f"{tongue.wording.minus} " if found["minus"] else ""
-    if scale := found["scale"]:
+    groups = found.groupdict()
+    if scale := tongue.wording.short_scales.get(groups.get("short") or "") or groups["scale"]:
         return minus + f"{tongue.say(number)} {scale} {_of(tongue, scale, many)}"
     return minus + _amount(number, (one, other), minor, gender, tongue)
 

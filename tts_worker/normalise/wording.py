@@ -40,6 +40,8 @@ class Wording:
     """The hundredth is named: "twelve euros and fifty cents", but "zwölf Euro fünfzig"."""
     money_few: dict[str, str] = field(default_factory=dict)
     """What of `money` is called otherwise behind a few."""
+    short_scales: dict[str, str] = field(default_factory=dict)
+    """Letters behind an amount that stand for one of `scales`."""
     scale_of: str = ""
     """Between such a word and what is counted: "trois millions d'euros"."""
     fraction_as_number: bool = False

@@ -42,6 +42,18 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("Milk, eggs, etc. Then bread & jam.", "Milk, eggs, et cetera. Then bread and jam."),
         ("Version 1.2.3 of COVID-19.", "Version one point two point three of COVID-nineteen."),
         ("We are open 24/7.", "We are open twenty-four seven."),
+        ("Code AB12CD34, order #12345.", "Code AB one two CD three four, order number one two three four five."),
+        ("ZIP 94105-1234, then 911.", "ZIP nine four, one zero five, one two three four, then nine one one."),
+        ("It cost $1.5M, not $5-$10.", "It cost one point five million dollars, not five dollars to ten dollars."),
+        (
+            "On March 3-5, 2026, or on 12/25.",
+            "On March third to fifth, twenty twenty-six, or on December twenty-fifth.",
+        ),
+        (
+            "A 5 lb. bag, 2/3 full, 10%-15% off.",
+            "A five pounds bag, two thirds full, ten percent to fifteen percent off.",
+        ),
+        ("So 3 x 4 = 12, a 50/50 chance.", "So three times four equals twelve, a fifty-fifty chance."),
     ],
     "en-GB": [
         ("On 3/4/2026.", "On the third of April twenty twenty-six."),
@@ -89,6 +101,15 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("Hauptstr. 5, z. B. Nr. 7.", "Hauptstraße fünf, zum Beispiel Nummer sieben."),
         ("Äpfel, Birnen usw.", "Äpfel, Birnen und so weiter."),
         ("Seit 1998 und 2026.", "Seit neunzehnhundertachtundneunzig und zweitausendsechsundzwanzig."),
+        (
+            "Vom 1.-3. Mai, am 1. und 2. Mai, am 5.",
+            "Vom ersten bis dritten Mai, am ersten und zweiten Mai, am fünften.",
+        ),
+        ("Die 90er, 1 Mio. Leute.", "Die neunziger, eine Million Leute."),
+        (
+            "Kunde 4711-0815 in 10115 Berlin.",
+            "Kunde vier sieben eins eins, null acht eins fünf in eins null eins eins fünf Berlin.",
+        ),
         ("Nach § 5 d.h. ca. 10 Tage.", "Nach Paragraf fünf das heißt circa zehn Tage."),
     ],
     "fr-FR": [
@@ -112,6 +133,7 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ),
         ("Depuis 1998.", "Depuis mille neuf cent quatre-vingt-dix-huit."),
         ("anna.b@exemple.com, svp.", "anna point b arobase exemple point com, svp."),
+        ("Le 25/12, le 3/4.", "Le vingt-cinq décembre, le trois avril."),
         ("Entre 10–12 personnes.", "Entre dix à douze personnes."),
     ],
     "es-ES": [
@@ -130,6 +152,8 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("Hay 1.234 casas.", "Hay mil doscientas treinta y cuatro casas."),
         ("En 1998 y 2026.", "En mil novecientos noventa y ocho y dos mil veintiséis."),
         ("La Sra. Gil y la Dra. Paz, etc.", "La Señora Gil y la Doctora Paz, etcétera."),
+        ("Es 1 vez, son 2/3.", "Es una vez, son dos tercios."),
+        ("Del 3-5 de mayo.", "Del tres a cinco de mayo."),
         ("A ana_b@ejemplo.com.", "A ana guion bajo b arroba ejemplo punto com."),
     ],
     "nl-NL": [
@@ -184,6 +208,7 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("Il 50% di 3,5.", "Il cinquanta per cento di tre virgola cinque."),
         ("Sono 3 milioni di euro.", "Sono tre milioni di euro."),
         ("Il 2° piano, la 3ª volta.", "Il secondo piano, la terza volta."),
+        ("Il 31/12 o il 3/4.", "Il trentuno dicembre o il tre aprile."),
         ("Fuori 20 °C.", "Fuori venti gradi Celsius."),
         ("Nel 1998.", "Nel millenovecentonovantotto."),
         ("Chiami 06 1234567.", "Chiami zero sei, uno due tre, quattro cinque sei sette."),
