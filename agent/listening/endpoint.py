@@ -13,7 +13,7 @@ class Patience:
 
     sure: float = 0.42
     """A sentence, and it sounds finished."""
-    likely: float = 0.6
+    likely: float = 0.75
     """The same, but of a kind that is often continued."""
     not_judged: float = 0.7
     """A sentence; the turn model has not answered."""
@@ -22,13 +22,13 @@ class Patience:
     """It sounds unfinished, whatever the words."""
     open: float = 1.4
     """By its words it must go on."""
-    slope: float = 0.22
+    slope: float = 0.4
     """Seconds more for every factor of e by which the odds of "finished" are worse than _SURE."""
 
 
 USUAL = Patience()
-QUICK = Patience(doubtful=0.8, longest=0.95, open=1.1, slope=0.12)
-PATIENT = Patience(sure=0.6, likely=0.8, not_judged=0.9)
+QUICK = Patience(likely=0.6, doubtful=0.9, longest=1.05, open=1.2, slope=0.2)
+PATIENT = Patience(sure=0.6, likely=0.9, not_judged=0.9)
 """The two are for comparison: what the choice costs."""
 
 _SURE = 0.95

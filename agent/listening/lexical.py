@@ -134,23 +134,36 @@ def _by_ending(text: str, said: str, words: list[str]) -> Verdict:
         return Verdict.COMPLETE
     if lexicon.BARE_SUBJECT.search(said):
         return Verdict.INCOMPLETE
+    if _begins_below(said, words):
+        return Verdict.UNSURE
+    if lexicon.CONTINUED.search(said):
+        return Verdict.LIKELY if len(words) > 3 else Verdict.UNSURE
     if lexicon.CLOSED.search(said):
         return Verdict.COMPLETE if len(words) > 2 and not lexicon.TIDIED.search(said) else Verdict.UNSURE
     if lexicon.LEFT_BEHIND.search(said):
         return Verdict.COMPLETE if text.rstrip().endswith("?") and len(words) > 3 else Verdict.INCOMPLETE
-    if lexicon.CONTINUED.search(said):
-        return Verdict.LIKELY if len(words) > 3 else Verdict.UNSURE
     if words[-1] in lexicon.OPENS or lexicon.OPEN.search(said):
         return Verdict.INCOMPLETE
     return _by_shape(said, words)
+
+
+def _begins_below(said: str, words: list[str]) -> bool:
+    """Of "because of the strike" and "if I come by train": the sentence itself is still to come."""
+    opening = lexicon.SUBORDINATE.search(said)
+    if not opening:
+        return False
+    clause = said[opening.end() :].split()[:1] != ["of"]
+    return sum(word in lexicon.SUBJECTS for word in words) < (2 if clause else 1)
 
 
 def _by_shape(said: str, words: list[str]) -> Verdict:
     given = lexicon.NAME_GIVEN.search(said)
     if given and "name" in words and len(given["name"].split()) < 2:
         return Verdict.UNSURE
-    if lexicon.SUBORDINATE.search(said) and sum(word in lexicon.SUBJECTS for word in words) < 2:
-        return Verdict.UNSURE  # "because of the strike": the sentence itself is still to come
+    if lexicon.WANTS_OBJECT.search(said):
+        return Verdict.UNSURE
+    if lexicon.SUBJECT_ONLY.search(said) and not any(word in lexicon.VERBS for word in words):
+        return Verdict.UNSURE
     if len(words) > 1 and digits_in(words[-1]) and words[-2] in lexicon.BEFORE_AMOUNT:
         return Verdict.UNSURE  # "about twenty": minutes
     if words[0] in lexicon.ARTICLES and not lexicon.QUESTION.search(said) and len(words) <= 4:

@@ -16,7 +16,8 @@ def _endings(text: str) -> re.Pattern[str]:
 ARTICLES = _words("a an the my your his her its our their this these those some any every each another no both all")
 PREPOSITIONS = _words(
     "to for at on in of with from by about into onto between until till before after around near under over during "
-    "since without towards through as per behind beside against"
+    "since without towards through as per behind beside against except despite upon among within "
+    "including regarding"
 )
 CONJUNCTIONS = _words(
     "and but or nor because so if when while whether than which who whose where what how why that although unless "
@@ -111,6 +112,10 @@ OPEN = _endings(
     (?:is|was|are|were|has|have|had|do|which day|what time|how much|how many|how long)
     (?:new|available|possible|interested|afraid)
     (?:that|because|if|what|when|where|which|whether|how|until|before|so) you
+    (?:would|do) you (?:mind|happen)
+    (?:a|an|another|my|your|his|her|our|their|some) (?:new|old|small|big|large|simple|short|long|quick|whole|different)
+    (?:a|an|another|my|your|his|her|our|their|some) (?:good|bad|normal|special|full|free|second|other|own|right|left)
+    (?:i'm|am|are|is|was|were|been|be) (?:allergic|grateful|hoping|planning|having|getting|taking|due)
     (?:that|because|if|what|when|where|which|whether|how|until|before|while|but|and) it
     (?:i|you|we|they|he|she|it|have|has|had|is|are|was|were) (?:already|always|never|often|usually)
     (?:i|we|you|they|who|he|she) (?:can|can't|cannot)
@@ -126,8 +131,10 @@ CONTINUED = _endings(
     (?:usually|often|always|never|already|probably)
     (?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|today|tomorrow|tonight)
     week
-    (?:a|an|another|my) (?:message|question|problem|appointment|complaint)
-    (?:yes|no|well|okay),? (?:i|we) (?:would|could|should|might)
+    (?:have|need|want|like|leave) (?:a|an|another) (?:message|question|problem|appointment|complaint|meeting)
+    (?:yes|no|well|okay) (?:i|we) (?:would|could|should|might)
+    (?:not|am|are|is|was|so|very|i'm|quite) (?:sure|certain|sorry|glad|happy|worried|ready|used)
+    (?:have|need|want|take) (?:another|some|both)
     """
 )
 """What may well end a sentence, and is as often followed by more: "on Tuesday" by the hour, "a message" by for whom."""
@@ -139,6 +146,17 @@ SUBORDINATE = re.compile(
     r"(?:when|before|after|once|since) (?!(?:is|are|do|does|did|can|could|will|would|should|was|were|have|has)\b))"
 )
 """How a clause begins that is not the sentence itself."""
+SUBJECT_ONLY = re.compile(
+    LEAD + r"(?:the|a|an|my|your|our|his|her|this|that) (?!(?:\w+ )?(?:said|says|told|thinks?|hopes?|wants?) )"
+    r"(?:[\w'-]+ ){1,3}(?:(?:that|who|which) (?:i|you|we|they|he|she|it)|i|we|they|he|she) (?:[\w'-]+ ?){1,4}$"
+)
+"""A subject and a clause about it: "the tooth that you filled last month"."""
+VERBS = _words("is are was were am has have had does did do will would can could should must hurts feels looks isn't")
+WANTS_OBJECT = re.compile(
+    r"^(?!.*\b(?:that|which|who|what|everything|all)\b).* "
+    r"(?:gave|brought|put|made|took|bought|sent|found|got|includes|needs|wants|takes|means|wanted|needed|received)$"
+)
+"""What was given, brought, made is still to come, unless it stood before: "the cream that you made"."""
 SUBJECTS = _words("i you he she it we they i'm i'd i'll i've it's you're we're he's she's they're there that my")
 
 COURTESY = _endings(
