@@ -93,6 +93,17 @@ def sending(looks: Sequence[Look], ptime: float) -> Sending | None:
     return Sending(taken, after.taken, wait, frames - left[2].packets.sent)
 
 
+def all_stepped(looks: Sequence[Look]) -> bool:
+    """Nothing more is to be learned by looking on."""
+    return (
+        _step(looks, lambda look: look.received) is not None
+        and _step(looks, lambda look: look.taken) is not None
+        and (
+            looks[-1].packets is None or _step(looks, lambda look: look.packets.sent if look.packets else 0) is not None
+        )
+    )
+
+
 def _step(looks: Sequence[Look], counter: Callable[[Look], int]) -> tuple[float, Look, Look] | None:
     """Where a counter rose, as closely as it was seen: the moment, the look before, the look after."""
     steps = [

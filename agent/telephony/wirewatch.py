@@ -1,7 +1,8 @@
 """When the sound of one SIP call really passes the wire: looks at the stack's counters now and then, and reckons.
 
-Every two seconds the counters are read a dozen times in a row (wireclock.py makes clocks of that); in between they are
-reckoned on. Where an answer begins, the counters say afterwards with which beat its first audible frame was taken.
+While people talk the counters are read some times in a row every few seconds (wireclock.py makes clocks of that); in
+between they are reckoned on. Where an answer begins, the counters say afterwards with which beat its first audible
+frame was taken.
 """
 
 import asyncio
@@ -9,18 +10,21 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
 from agent.audio import FRAME_SECONDS
 from agent.telephony.line import Line
 from agent.telephony.stackview import stack_view
-from agent.telephony.wireclock import Look, Receiving, Sending, decoded_at, next_beat, receiving, sending
+from agent.telephony.wireclock import Look, Receiving, Sending, all_stepped, decoded_at, next_beat, receiving, sending
 
 FIRST_LOOKS = (0.2, 0.3, 0.5, 1.0)
 """Seconds between the first looks of a call."""
-EVERY_SECONDS = 2.0
-"""...and between all others. One costs 0.6 ms."""
+STALE_SECONDS = 2.0
+"""A look older than this, when the caller begins or stops, asks for another..."""
+EVERY_SECONDS = 10.0
+"""...and so does this much time. One costs 1 to 2 ms."""
 AGAIN_SECONDS = 0.1
 """...unless a wait is not what it was: then a few follow each other."""
 CHANGED = 0.008
@@ -72,6 +76,8 @@ class WireWatch:
         """Frames that the counters of taken frames and of packets have drifted apart: keys are packets too, and new
         streams count frames from 0."""
         self._departure: _Departure | None = None
+        self._stale = asyncio.Event()
+        self._looked = time.monotonic()
 
     @property
     def send_delay(self) -> float:
@@ -86,7 +92,9 @@ class WireWatch:
     async def run(self) -> None:
         """Look until cancelled."""
         for pause in itertools.chain(FIRST_LOOKS, itertools.repeat(EVERY_SECONDS)):
-            await asyncio.sleep(pause)
+            self._stale.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stale.wait(), pause)
             for _ in range(REMEMBERED):
                 self._reckon(await self._look())
                 if not self._doubtful:
@@ -95,6 +103,8 @@ class WireWatch:
 
     def arrival(self, received: int, read: float) -> float:
         """See Leg."""
+        if time.monotonic() - self._looked > STALE_SECONDS:
+            self._stale.set()
         if self._receiving is None:
             return read - FRAME_SECONDS / 2 - self.receive_delay
         return decoded_at(self._receiving, received, read, self._line.rate, NEAR_BEAT) - self.receive_delay
@@ -159,14 +169,16 @@ class WireWatch:
         return True
 
     async def _look(self) -> list[Look]:
-        """The counters again and again, while each steps once."""
+        """The counters again and again, until each has stepped."""
         looks: list[Look] = []
-        ends = time.monotonic() + LOOK_SECONDS
+        ends = self._looked = time.monotonic() + LOOK_SECONDS
         while time.monotonic() < ends:
             seen = self._stack.counters(self._call_id) if self._stack else None
             if (counts := self._line.counts()) is None:
                 return []
             looks.append(Look(time.monotonic(), counts.received, counts.taken, seen))
+            if all_stepped(looks):
+                break
             await asyncio.sleep(STEP_SECONDS)
         return looks
 
