@@ -5,6 +5,7 @@ that the transmitter takes from us waits for the sending thread. When the counte
 little more than a packet's time; what lies between two counters, in packets and in time, is the wait.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +13,12 @@ from statistics import median
 
 LONGEST_STEP = 0.006
 """Seconds between two looks beyond which a step between them is not placed: the event loop was held up."""
+REMEMBERED = 3
+"""Waits of which the middle one counts: one look may have fallen on a loss or a stall."""
+CHANGED = 0.008
+"""Seconds by which the newest wait is another one than usual."""
+LEAST_WAIT, LONGEST_WAIT = -0.003, 0.1
+"""Seconds from transmitter to wire; what lies beyond is a miscount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,71 @@ def sending(looks: Sequence[Look], ptime: float) -> Sending | None:
     wait = (left[0] - taken) % ptime
     frames = after.taken + round((left[0] - wait - taken) / ptime)
     return Sending(taken, after.taken, wait, frames - left[2].packets.sent)
+
+
+class _Waits:
+    """The last few, with what is known of the stack on average until there are any."""
+
+    def __init__(self, usual: float) -> None:
+        self._usual = usual
+        self._seen: deque[float] = deque(maxlen=REMEMBERED)
+
+    @property
+    def delay(self) -> float:
+        """Seconds, as a rule."""
+        return median(self._seen) if self._seen else self._usual
+
+    @property
+    def newest(self) -> float:
+        """Seconds, when it was looked at last."""
+        return self._seen[-1] if self._seen else self._usual
+
+    @property
+    def doubtful(self) -> bool:
+        """The newest wait is not like those before: another look tells whether that was a stall or has changed."""
+        return abs(self.newest - self.delay) > CHANGED
+
+
+class WayIn(_Waits):
+    """From the wire to decoded sound, look by look."""
+
+    def __init__(self, usual: float) -> None:
+        super().__init__(usual)
+        self.clock: Receiving | None = None
+
+    def take(self, found: Receiving) -> None:
+        """Another look."""
+        self.clock = found
+        if found.wait is not None:
+            self._seen.append(found.wait)
+
+
+class WayOut(_Waits):
+    """From the transmitter to the wire, look by look."""
+
+    def __init__(self, usual: float, ptime: float) -> None:
+        super().__init__(usual)
+        self.clock: Sending | None = None
+        self._ptime = ptime
+        self._uncounted = 0
+        """Frames by which the counters of frames and of packets have drifted apart: keys are packets too, and new
+        streams count frames from 0."""
+
+    def take(self, found: Sending) -> None:
+        """Another look."""
+        before, self.clock = self.clock, found
+        if before is not None:
+            # The transmitter takes a frame with every beat; its own count errs by frames of which half was there.
+            beats = round((found.taken - before.taken) / self._ptime)
+            self._uncounted += before.frames + beats - found.frames
+        if found.wait is None:
+            return
+        waited = found.wait + (found.behind + self._uncounted) * self._ptime
+        if before is not None and not LEAST_WAIT < waited < LONGEST_WAIT:
+            missing = round((self.delay - waited) / self._ptime)
+            self._uncounted += missing
+            waited += missing * self._ptime
+        self._seen.append(waited)
 
 
 def all_stepped(looks: Sequence[Look]) -> bool:

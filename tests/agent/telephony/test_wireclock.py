@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.telephony.wireclock import Counters, Look, Receiving, decoded_at, next_beat, receiving, sending
+from agent.telephony.wireclock import (
+    Counters,
+    Look,
+    Receiving,
+    Sending,
+    WayIn,
+    WayOut,
+    all_stepped,
+    decoded_at,
+    next_beat,
+    receiving,
+    sending,
+)
 
 RATE = 8000
 PACKET = 0.02
@@ -105,3 +117,65 @@ def test_the_next_beat_lies_after_and_within_one(anchor: float, after: float) ->
     beat = next_beat(anchor, PACKET, after)
     assert after - 1e-9 <= beat <= after + PACKET + 1e-9
     assert ((beat - anchor) / PACKET) == pytest.approx(round((beat - anchor) / PACKET), abs=1e-6)
+
+
+def test_a_look_may_end_when_each_counter_has_stepped() -> None:
+    seen = looks(5.0005, 0.0, 0.041, 0.007, 0.009)
+    needed = next(n for n in range(len(seen)) if all_stepped(seen[:n]))
+    assert receiving(seen[:needed], RATE) is not None
+    assert sending(seen[:needed], PACKET) is not None
+    assert 5 < needed < len(seen)
+    assert not all_stepped([])
+
+
+def out(*found: Sending) -> WayOut:
+    way = WayOut(0.005, PACKET)
+    for one in found:
+        way.take(one)
+    return way
+
+
+def beat(number: int, behind: int = 0, frames: int | None = None) -> Sending:
+    """Two seconds apart."""
+    return Sending(50.0 + number * 2.0, 1000 + number * 100 if frames is None else frames, 0.004, behind)
+
+
+def test_until_something_was_seen_the_usual_counts() -> None:
+    assert (WayIn(0.041).delay, WayIn(0.041).newest, WayIn(0.041).doubtful) == (0.041, 0.041, False)
+    assert out(Sending(50.0, 1000, None, 0)).delay == 0.005
+
+
+def test_a_wait_that_has_changed_is_doubted_once_and_then_believed() -> None:
+    way = out(beat(0), beat(1), beat(2, behind=1))
+    assert (way.doubtful, way.delay, way.newest) == (True, pytest.approx(0.004), pytest.approx(0.024))
+    way.take(beat(3, behind=1))
+    assert (way.doubtful, way.delay) == (False, pytest.approx(0.024))
+
+
+def test_packets_that_were_no_frames_do_not_shorten_the_way() -> None:
+    """Keys: eight packets more have left than there were frames."""
+    assert out(beat(0, 1), beat(1, 1), beat(2, -7), beat(3, -7)).newest == pytest.approx(0.024)
+
+
+def test_streams_that_count_from_nothing_do_not_change_the_way() -> None:
+    """After a re-INVITE frames are counted from 0, packets go on."""
+    fresh = [beat(2, 1 - 1150, frames=50), beat(3, 1 - 1150, frames=150)]
+    way = out(beat(0, 1), beat(1, 1), *fresh)
+    assert way.newest == pytest.approx(0.024)
+    way.take(beat(4, 2 - 1150, frames=250))
+    assert way.newest == pytest.approx(0.044)
+
+
+def test_half_a_frame_that_was_counted_as_one_is_found_out() -> None:
+    """The transmitter's count runs ahead of its beats."""
+    assert out(beat(0), beat(1), beat(2, 1, frames=1201), beat(3, 1, frames=1301)).newest == pytest.approx(0.004)
+
+
+def test_the_way_in_is_the_middle_of_three_looks() -> None:
+    way = WayIn(0.041)
+    for wait in (0.03, 0.05, 0.031):
+        way.take(Receiving(1.0, 160, 160, wait))
+    assert way.delay == 0.031
+    way.take(Receiving(2.0, 320, 160, None))
+    assert way.delay == 0.031
+    assert way.clock == Receiving(2.0, 320, 160, None)
