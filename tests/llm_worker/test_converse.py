@@ -229,9 +229,10 @@ async def test_draining_is_announced_to_open_conversations(serving):
 
 async def test_full_is_resource_exhausted_with_a_delay(serving):
     async with serving(FrontDesk(), max_conversations=1) as connect:
-        first, second = connect(), connect()
+        first = connect()  # kept: a call that nobody holds is cancelled
         await first.open()
-        error = await second.status()
+        refused = connect()
+        error = await refused.status()
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert dict(error.trailing_metadata())["retry-after-ms"] == "1000"
 
