@@ -198,7 +198,7 @@ async def test_a_call_out_is_hung_up_through_the_interface(world: World, tmp_pat
 
 
 async def test_the_agent_does_not_interrupt_itself_through_a_loudspeaker(world: World, tmp_path: Path) -> None:
-    """What the caller's telephone hears comes back at -20 dB: it is not taken for the caller, who still gets through."""
+    """What the caller's telephone hears comes back at -20 dB: that is not the caller, who still gets through."""
     placed = await place_call(world.stack, "speakerphone", tmp_path, called="hands-on")
     assert placed.complaint == ""
     record = placed.record
