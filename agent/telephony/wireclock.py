@@ -9,14 +9,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import mean, median
 
 LONGEST_STEP = 0.006
 """Seconds between two looks beyond which a step between them is not placed: the event loop was held up."""
-REMEMBERED = 3
-"""Waits of which the middle one counts: one look may have fallen on a loss or a stall."""
+REMEMBERED = 9
+"""Waits of which the middle one counts: a look may have fallen on a loss, a stall, or an early packet..."""
+ENOUGH = 3
+"""...unless so many in a row say that it has changed..."""
 CHANGED = 0.008
-"""Seconds by which the newest wait is another one than usual."""
+"""...by more than these seconds, all the same way."""
 LEAST_WAIT, LONGEST_WAIT = -0.003, 0.1
 """Seconds from transmitter to wire; what lies beyond is a miscount."""
 
@@ -77,12 +79,13 @@ def receiving(looks: Sequence[Look], rate: int) -> Receiving | None:
         return None
     decoded, before, after = step
     packet = after.received - before.received
-    waits = [
-        decoded + (look.received + seen.queued * packet - after.received) / rate - seen.arrived
-        for look in looks
-        if (seen := look.packets) is not None and seen.arrived is not None
-    ]
-    return Receiving(decoded, after.received, packet, median(waits) if waits else None)
+    waits: dict[float, list[float]] = {}  # of each packet: one that came early is the newest for longer, and seen more
+    for look in looks:
+        if (seen := look.packets) is not None and seen.arrived is not None:
+            newest = (look.received + seen.queued * packet - after.received) / rate
+            waits.setdefault(round(seen.arrived, 3), []).append(decoded + newest - seen.arrived)
+    wait = mean(median(found) for found in waits.values()) if waits else None
+    return Receiving(decoded, after.received, packet, wait)
 
 
 def sending(looks: Sequence[Look], ptime: float) -> Sending | None:
@@ -106,6 +109,13 @@ class _Waits:
     def __init__(self, usual: float) -> None:
         self._usual = usual
         self._seen: deque[float] = deque(maxlen=REMEMBERED)
+
+    def _add(self, wait: float) -> None:
+        self._seen.append(wait)
+        newest = list(self._seen)[-ENOUGH:]
+        usual = median(self._seen)
+        if min(newest) > usual + CHANGED or max(newest) < usual - CHANGED:
+            self._seen = deque(newest, maxlen=REMEMBERED)
 
     @property
     def delay(self) -> float:
@@ -134,7 +144,7 @@ class WayIn(_Waits):
         """Another look."""
         self.clock = found
         if found.wait is not None:
-            self._seen.append(found.wait)
+            self._add(found.wait)
 
 
 class WayOut(_Waits):
@@ -162,7 +172,7 @@ class WayOut(_Waits):
             missing = round((self.delay - waited) / self._ptime)
             self._uncounted += missing
             waited += missing * self._ptime
-        self._seen.append(waited)
+        self._add(waited)
 
 
 def all_stepped(looks: Sequence[Look]) -> bool:

@@ -16,7 +16,7 @@ from agent.audio import FRAME_SECONDS
 from agent.telephony.line import Line
 from agent.telephony.stackview import stack_view
 from agent.telephony.wireclock import (
-    REMEMBERED,
+    ENOUGH,
     Look,
     WayIn,
     WayOut,
@@ -55,6 +55,8 @@ class _Departure:
     """Its number among the frames of sound that the transmitter takes, from 1."""
     offset: float
     """Seconds from the frame's middle to the sample."""
+    expected: float
+    """When the transmitter should take the frame."""
     tell: Callable[[float], None]
     task: asyncio.Task[None] | None = None
     taken: float | None = None
@@ -86,7 +88,7 @@ class WireWatch:
             self._stale.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stale.wait(), pause)
-            for _ in range(REMEMBERED):
+            for _ in range(ENOUGH):
                 self._reckon(await self._look())
                 if not (self._in.doubtful or self._out.doubtful):
                     break
@@ -107,11 +109,11 @@ class WireWatch:
             return
         before, within = divmod(self._line.buffered(self._loop.time()) + ahead, round(FRAME_SECONDS * self._line.rate))
         offset = within / self._line.rate - FRAME_SECONDS / 2
-        self._departure = departure = _Departure(counts.sound + before + 1, offset, tell)
-        now = time.monotonic()
-        clock = self._out.clock
+        now, clock = time.monotonic(), self._out.clock
         beat = now + FRAME_SECONDS / 2 if clock is None else next_beat(clock.taken, FRAME_SECONDS, now)
-        departure.task = self._loop.create_task(self._follow(departure, beat + before * FRAME_SECONDS))
+        departure = _Departure(counts.sound + before + 1, offset, beat + before * FRAME_SECONDS, tell)
+        departure.task = self._loop.create_task(self._follow(departure))
+        self._departure = departure
 
     def cleared(self) -> None:
         """What was written is thrown away: what has not left by now never will."""
@@ -126,11 +128,11 @@ class WireWatch:
             self._departure.task.cancel()
         self._departure = None
 
-    async def _follow(self, departure: _Departure, expected: float) -> None:
-        """Tell of a departure once it has happened; `expected` is when the transmitter should take the frame."""
-        await asyncio.sleep(expected + FRAME_SECONDS / 2 - time.monotonic())
+    async def _follow(self, departure: _Departure) -> None:
+        """Tell of a departure once it has happened."""
+        await asyncio.sleep(departure.expected + FRAME_SECONDS / 2 - time.monotonic())
         if self._out.clock is None:  # the call is so young that nobody has looked yet
-            departure.taken = expected
+            departure.taken = departure.expected
         for _ in range(PATIENCE):
             if departure.taken is not None or (self._between_beats() and self._is_taken(departure)):
                 break
@@ -157,7 +159,9 @@ class WireWatch:
         if counts is None or clock is None or counts.sound < departure.frame:
             return False
         newest = next_beat(clock.taken, FRAME_SECONDS, time.monotonic()) - FRAME_SECONDS
-        departure.taken = newest - (counts.sound - departure.frame) * FRAME_SECONDS
+        taken = newest - (counts.sound - departure.frame) * FRAME_SECONDS
+        # More than a beat later is no miscount of ours: we were held up, and the transmitter had nothing more to take.
+        departure.taken = taken if taken < departure.expected + 1.5 * FRAME_SECONDS else departure.expected
         return True
 
     async def _look(self) -> list[Look]:
