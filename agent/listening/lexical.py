@@ -41,10 +41,11 @@ _NUMBER_TOLD = re.compile(
 def verdict(text: str, expecting: Expecting | None = None, confidence: float = 1.0) -> Verdict:
     """Whether `text`, the recogniser's words since the turn began, is a finished turn.
 
-    `confidence`, 0 to 1, is the recogniser's in the last of them: of half a word it makes another one that fits.
+    `confidence`, 0 to 1, is the recogniser's in the last of them: of half a word it makes another one that fits. Names
+    are doubted as much when they are whole.
     """
     found = _of_words(text, expecting)
-    doubted = confidence < _MISHEARD and found is not Verdict.INCOMPLETE
+    doubted = confidence < _MISHEARD and expecting != "name" and found is not Verdict.INCOMPLETE
     return Verdict.UNSURE if doubted else found
 
 

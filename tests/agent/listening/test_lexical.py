@@ -97,6 +97,7 @@ def test_a_last_word_that_the_recogniser_doubts_may_be_half_of_another() -> None
     assert verdict("Could you move my visit up?", confidence=0.9) is Verdict.COMPLETE
     assert verdict("Could you move my visit up?", confidence=0.1) is Verdict.UNSURE
     assert verdict("Could you move my", confidence=0.1) is Verdict.INCOMPLETE
+    assert verdict("It is Ann Oyelaran.", "name", confidence=0.1) is Verdict.COMPLETE
 
 
 @pytest.mark.parametrize(
