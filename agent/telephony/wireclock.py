@@ -19,6 +19,8 @@ ENOUGH = 3
 """...unless so many in a row say that it has changed..."""
 CHANGED = 0.008
 """...by more than these seconds, all the same way."""
+NEAR = 0.003
+"""Seconds from a beat within which a counter may show either side of it."""
 LEAST_WAIT, LONGEST_WAIT = -0.003, 0.1
 """Seconds from transmitter to wire; what lies beyond is a miscount."""
 
@@ -54,8 +56,10 @@ class Receiving:
 
     decoded: float
     received: int
-    packet: int
-    """Samples of a packet."""
+    packet: float
+    """Seconds of a packet."""
+    rate: int
+    """Samples a second."""
     wait: float | None
     """Seconds from a packet's arrival to its samples; None where it cannot be seen."""
 
@@ -78,14 +82,14 @@ def receiving(looks: Sequence[Look], rate: int) -> Receiving | None:
     if step is None:
         return None
     decoded, before, after = step
-    packet = after.received - before.received
+    size = after.received - before.received
     waits: dict[float, list[float]] = {}  # of each packet: one that came early is the newest for longer, and seen more
     for look in looks:
         if (seen := look.packets) is not None and seen.arrived is not None:
-            newest = (look.received + seen.queued * packet - after.received) / rate
+            newest = (look.received + seen.queued * size - after.received) / rate
             waits.setdefault(round(seen.arrived, 3), []).append(decoded + newest - seen.arrived)
     wait = mean(median(found) for found in waits.values()) if waits else None
-    return Receiving(decoded, after.received, packet, wait)
+    return Receiving(decoded, after.received, size / rate, rate, wait)
 
 
 def sending(looks: Sequence[Look], ptime: float) -> Sending | None:
@@ -139,12 +143,35 @@ class WayIn(_Waits):
     def __init__(self, usual: float) -> None:
         super().__init__(usual)
         self.clock: Receiving | None = None
+        self._lag = 0.0  # seconds from decoding to reading, as it was at the last look
+        self._lossy = False  # packets were lost between the last two looks
 
-    def take(self, found: Receiving) -> None:
-        """Another look."""
+    def take(self, found: Receiving, received: int, read: float) -> None:
+        """Another look, after which sample number `received` was the last one read, at `read`."""
+        if (before := self.clock) is not None:
+            silent = found.decoded - before.decoded - (found.received - before.received) / found.rate
+            self._lossy = silent > found.packet / 2
         self.clock = found
+        lag = read - found.decoded - (received - found.received) / found.rate
+        if abs(lag) < found.packet + NEAR:
+            self._lag = lag
         if found.wait is not None:
             self._add(found.wait)
+
+    def decoded(self, received: int, read: float) -> float | None:
+        """When sample number `received` was decoded, the last one of a packet, which was read at `read`.
+
+        Samples count the time, but lost packets are not among them, and a buffer may let packets wait longer from some
+        time on. So whole packets are added or taken away: where packets are lost, so that reading lags behind decoding
+        as usual; else only where it could not be otherwise, since a tick may be late.
+        """
+        if self.clock is None:
+            return None
+        packet = self.clock.packet
+        at = self.clock.decoded + (received - self.clock.received) / self.clock.rate
+        if self._lossy or not -NEAR < read - at < packet + NEAR:
+            at += round((read - self._lag - at) / packet) * packet
+        return at
 
 
 class WayOut(_Waits):
@@ -203,19 +230,3 @@ def _step(looks: Sequence[Look], counter: Callable[[Look], int]) -> tuple[float,
 def next_beat(anchor: float, beat: float, after: float) -> float:
     """The first of the moments `anchor` + n × `beat` that lies after another."""
     return anchor + ((after - anchor) // beat + 1) * beat
-
-
-def decoded_at(clock: Receiving, received: int, read: float, rate: int, slack: float) -> float:
-    """When sample number `received` was decoded, the last one of a packet that was read at `read`.
-
-    Samples count the time, but a lost packet is not among them, and a buffer may let packets wait longer from some
-    time on: whole packets are added or taken away so that the moment lies less than one packet before `read`. With
-    `slack` in seconds the count is believed where the clocks of reading and decoding nearly meet.
-    """
-    packet = clock.packet / rate
-    at = clock.decoded + (received - clock.received) / rate
-    while at > read + slack:
-        at -= packet
-    while at < read - packet - slack:
-        at += packet
-    return at

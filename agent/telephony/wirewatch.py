@@ -17,11 +17,11 @@ from agent.telephony.line import Line
 from agent.telephony.stackview import stack_view
 from agent.telephony.wireclock import (
     ENOUGH,
+    NEAR,
     Look,
     WayIn,
     WayOut,
     all_stepped,
-    decoded_at,
     next_beat,
     receiving,
     sending,
@@ -39,8 +39,6 @@ LOOK_SECONDS = 0.026
 """A look lasts a little longer than a packet..."""
 STEP_SECONDS = 0.002
 """...and reads the counters this often."""
-NEAR_BEAT = 0.003
-"""Seconds from a beat within which counters may show either side of it."""
 PATIENCE = 50
 """Looks after which a frame that was not taken is given up: 0.3 s."""
 READ_DELAY = 0.001
@@ -74,6 +72,8 @@ class WireWatch:
         self._in = WayIn(jitter_seconds + READ_DELAY)
         self._out = WayOut(SEND_DELAY, FRAME_SECONDS)
         self._departure: _Departure | None = None
+        self.read_at = 0.0
+        """When the line was read last and gave sound, by the loop's clock."""
         self._stale = asyncio.Event()
         self._looked = time.monotonic()
 
@@ -98,9 +98,8 @@ class WireWatch:
         """See Leg."""
         if time.monotonic() - self._looked > STALE_SECONDS:
             self._stale.set()
-        if self._in.clock is None:
-            return read - FRAME_SECONDS / 2 - self._in.delay
-        return decoded_at(self._in.clock, received, read, self._line.rate, NEAR_BEAT) - self._in.delay
+        decoded = self._in.decoded(received, read)
+        return (read - FRAME_SECONDS / 2 if decoded is None else decoded) - self._in.delay
 
     def on_departure(self, ahead: int, tell: Callable[[float], None]) -> None:
         """See Leg."""
@@ -136,7 +135,7 @@ class WireWatch:
         for _ in range(PATIENCE):
             if departure.taken is not None or (self._between_beats() and self._is_taken(departure)):
                 break
-            await asyncio.sleep(2 * NEAR_BEAT)
+            await asyncio.sleep(2 * NEAR)
         # What stands between transmitter and wire may have grown since the last look: this is when the machine is busy.
         self._reckon(await self._look())
         self._tell(departure, self._out.newest)
@@ -151,7 +150,7 @@ class WireWatch:
         if self._out.clock is None:
             return False
         passed = (time.monotonic() - self._out.clock.taken) % FRAME_SECONDS
-        return NEAR_BEAT < passed < FRAME_SECONDS - NEAR_BEAT
+        return NEAR < passed < FRAME_SECONDS - NEAR
 
     def _is_taken(self, departure: _Departure) -> bool:
         """Whether the transmitter has taken the frame; notes with which beat."""
@@ -180,6 +179,6 @@ class WireWatch:
 
     def _reckon(self, looks: list[Look]) -> None:
         if found := receiving(looks, self._line.rate):
-            self._in.take(found)
+            self._in.take(found, self._line.received, self.read_at)
         if going := sending(looks, FRAME_SECONDS):
             self._out.take(going)
