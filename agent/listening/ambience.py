@@ -19,8 +19,9 @@ _LOUD_PART = 80.0
 _ABOVE_ROOM = 5.0
 """Of 0.22 s of speech. Babble of four to twelve talkers stays 2 dB under that; a caller who is 10 dB over the babble
 begins 2 dB over it."""
-_UNKNOWN = -33.0
-"""dBFS: while the room is not known only a caller of ordinary level (-15 to -30 dBFS) is certainly no background."""
+_UNKNOWN = -28.0
+"""dBFS: while the room is not known, only who begins like a caller of ordinary level (-15 to -30 dBFS, more in a vowel)
+is certainly no background."""
 _HIDDEN = -96.0
 _IDLE = -50.0
 """dBFS: a line that is quieter than this has no voices behind the caller."""
