@@ -53,6 +53,6 @@ class Ambience:
         if len(levels) < _FEW:  # where the agent's echo hides the room, floor and caller must do
             return _HIDDEN if self._echoes >= _FEW else _UNKNOWN
         room = float(np.percentile(levels, _LOUD_PART))
-        if room < _IDLE or len(levels) >= _ENOUGH:
+        if room < _IDLE or len(levels) >= _ENOUGH or self._echoes >= _FEW:
             return room + _ABOVE_ROOM
         return max(room + _ABOVE_ROOM, _UNKNOWN)
