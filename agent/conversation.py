@@ -145,7 +145,8 @@ class Conversation:
 
     def _required_silence(self, text: str, probability: float | None, hesitant: bool) -> float:
         asked = expecting(self._around.definition, self._said)
-        return required_silence(probability, verdict(text, asked), asked, hesitant)
+        confidence = self.hearing.words[-1].confidence if self.hearing.words else 1.0
+        return required_silence(probability, verdict(text, asked, confidence), asked, hesitant)
 
     def _listen(self, position: int) -> None:
         answer = self._answering.current

@@ -74,6 +74,10 @@ class Policy:
     """Silence of both sides before the agent asks."""
     prompts: int = 2
 
+    def intonation_counts(self, text: str, hesitant: bool) -> bool:
+        """Whether the turn model can change the required silence: where the words must go on it cannot."""
+        return len({self.required_silence(text, probability, hesitant) for probability in (None, 0.0, 1.0)}) > 1
+
 
 @dataclass(slots=True)
 class _Pause:
@@ -85,6 +89,7 @@ class _Pause:
     asked: bool = False  # the turn model
     probability: float | None = None
     judged: float = 0.0  # when the turn model answered
+    silence: float | None = None  # how long it must be, once reckoned from text and probability
     apologised: bool = False
 
 
@@ -111,6 +116,8 @@ class Turns:
     def handle(self, event: Event, now: float) -> list[Action]:
         """What to do about `event`, in order."""
         match event:
+            case Tick():  # first, for it comes fifty times a second
+                return self._tick(now)
             case CallerStarted():
                 return self._started(event)
             case CallerStopped():
@@ -124,8 +131,7 @@ class Turns:
                 return self._heard(event, now)
             case Likelihood(request, probability):
                 if self._pause and self._pause.request == request:
-                    self._pause.probability = probability
-                    self._pause.judged = now
+                    self._pause.probability, self._pause.judged, self._pause.silence = probability, now, None
                 return self._tick(now)
             case AgentStarted():
                 if self.floor in (Floor.THINKING, Floor.LISTENING):
@@ -136,8 +142,6 @@ class Turns:
             case TakenBack():
                 self._quiet_since = now
                 return []
-            case Tick():
-                return self._tick(now)
 
     # -- the caller's voice ------------------------------------------------------------------------------------------
 
@@ -262,7 +266,8 @@ class Turns:
         if pause.asked or now - pause.stopped < self._policy.judge_after:
             return []
         pause.asked = True
-        return [AskTurnModel(pause.request)]
+        counts = pause.text is None or self._policy.intonation_counts(pause.text, self._hesitant)
+        return [AskTurnModel(pause.request)] if counts else []
 
     def _end_of_turn(self, pause: _Pause, now: float) -> list[Action]:
         if pause.text is None:
@@ -270,7 +275,9 @@ class Turns:
                 pause.apologised = True
                 return [Apologise()]
             return []
-        enough = pause.stopped + self._policy.required_silence(pause.text, pause.probability, self._hesitant)
+        if pause.silence is None:
+            pause.silence = self._policy.required_silence(pause.text, pause.probability, self._hesitant)
+        enough = pause.stopped + pause.silence
         if now < enough:
             return []
         self.floor = Floor.THINKING

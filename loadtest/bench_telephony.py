@@ -1,6 +1,6 @@
 """How long sound takes through the SIP leg, what loss does to it, and what a call costs, against a raw RTP peer.
 
-    python -m loadtest.bench_telephony [delay] [loss] [wire] [cost] [--calls 20] [--seconds 10]
+    python -m loadtest.bench_telephony [delay] [loss] [wire] [cost] [--calls 20] [--seconds 10] [--json]
 
 `delay`, `loss` and `wire` run peer and agent in one process on one clock; `cost` measures an agent in a process of its
 own.
@@ -8,12 +8,13 @@ own.
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -162,27 +163,69 @@ async def measure_cost(calls: int, seconds: float) -> Cost:
     return Cost(calls, core, loop, loud.count(False) / max(1, len(loud)))
 
 
-async def report_delay() -> str:
-    """Out and in, without loss. The line's clock and the pump's have another phase in every call."""
+@dataclass(frozen=True)
+class Delays:
+    """Seconds, without loss. The line's clock and the pump's have another phase in every call."""
+
+    out: list[float]
+    """Pump asks → packet, one for each burst of sound."""
+    greetings: list[float]
+    """ACK → first audible packet, when the agent speaks at once; one for each call."""
+    missing: int
+    """Frames that were not in the bursts."""
+    into: list[float]
+    """Packet → read."""
+
+
+async def measure_delays() -> Delays:
+    """Out and in, on a clean line."""
     calls = [await measure_out(5) for _ in range(12)]
-    out = [delay for delays, _, _ in calls for delay in delays]
-    greetings = [greeting for _, greeting, _ in calls]
-    missing = sum(missing for _, _, missing in calls)
     into, _ = await measure_in("40-100", Line(0, 0), 10)
+    return Delays(
+        [delay for delays, _, _ in calls for delay in delays],
+        [greeting for _, greeting, _ in calls],
+        sum(missing for _, _, missing in calls),
+        into,
+    )
+
+
+def _delay_text(found: Delays) -> str:
+    out, greetings, into = found.out, found.greetings, found.into
     return (
-        f"out, pump asks → packet    p50 {ms(out, 0.5)}  p99 {ms(out, 0.99)} ms; frames missing: {missing}\n"
+        f"out, pump asks → packet    p50 {ms(out, 0.5)}  p99 {ms(out, 0.99)} ms; frames missing: {found.missing}\n"
         f"ACK → first audible packet p50 {ms(greetings, 0.5)}  most {ms(greetings, 1)} ms\n"
         f"in, packet → read          p50 {ms(into, 0.5)}  p99 {ms(into, 0.99)} ms\n"
     )
 
 
-async def report_loss() -> str:
+@dataclass(frozen=True)
+class Loss:
+    """What a jitter buffer makes of a line."""
+
+    jitter_ms: str
+    line: str
+    delivered: float
+    """Share of the packets that arrived."""
+    p50: float
+    p99: float
+    """Seconds from packet to read."""
+
+
+async def measure_loss() -> list[Loss]:
     """Jitter buffers against a line with loss."""
-    rows = ["jitter buffer  line                     delivered  p50   p99 ms\n"]
+    found = []
     for jitter_ms in ("40-100", "20-60", "60-120"):
         for name, line in (("clean", Line(0, 0)), ("5 % loss, 30 ms jitter", Line(0.05, 0.03))):
             delays, share = await measure_in(jitter_ms, line, 12)
-            rows.append(f"{jitter_ms:<14} {name:<24} {share:>8.1%}  {ms(delays, 0.5):>4}  {ms(delays, 0.99):>4}\n")
+            found.append(Loss(jitter_ms, name, share, percentile(delays, 0.5), percentile(delays, 0.99)))
+    return found
+
+
+def _loss_text(found: list[Loss]) -> str:
+    rows = ["jitter buffer  line                     delivered  p50   p99 ms\n"]
+    for row in found:
+        times = f"{row.p50 * 1000:>4.0f}  {row.p99 * 1000:>4.0f}"
+        rows.append(f"{row.jitter_ms:<14} {row.line:<24} {row.delivered:>8.1%}  {times}\n")
     return "".join(rows)
 
 
@@ -197,15 +240,28 @@ def main() -> None:
     parser.add_argument("what", nargs="*", choices=["delay", "loss", "wire", "cost", []], help="default: all")
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--json", action="store_true", help="one line for each part, for programs")
     given = parser.parse_args()
-    parts: dict[str, Callable[[], str]] = {
-        "delay": lambda: asyncio.run(report_delay()),
-        "loss": lambda: asyncio.run(report_loss()),
-        "wire": lambda: asyncio.run(bench_wire.report(given.calls)),
-        "cost": lambda: _cost_text(asyncio.run(measure_cost(given.calls, given.seconds))),
-    }
-    for name in given.what or parts:
-        sys.stdout.write(parts[name]())
+    for name in given.what or ("delay", "loss", "wire", "cost"):
+        found, text = _measured(name, given.calls, given.seconds)
+        sys.stdout.write(json.dumps(found) + "\n" if given.json else text)
+
+
+def _measured(name: str, calls: int, seconds: float) -> tuple[object, str]:
+    """A part as a value and as a text."""
+    match name:
+        case "delay":
+            delays = asyncio.run(measure_delays())
+            return asdict(delays), _delay_text(delays)
+        case "loss":
+            rows = asyncio.run(measure_loss())
+            return [asdict(row) for row in rows], _loss_text(rows)
+        case "wire":
+            text = asyncio.run(bench_wire.report(calls))
+            return text, text
+        case _:
+            cost = asyncio.run(measure_cost(calls, seconds))
+            return asdict(cost), _cost_text(cost)
 
 
 def _cost_text(cost: Cost) -> str:

@@ -46,6 +46,8 @@ class Pause:
     probability: float | None
     """None: the pause was too short to ask the turn model."""
     words: str
+    confidence: float = 1.0
+    """The recogniser's in the last word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +132,23 @@ class Listener:
                 found[-1] = (*found[-1][:3], await self._turn_model.complete(ear.recent(), RATE))
         self._pool.close(ear)
         begin = max(0, (first or 0) - round(0.3 * RATE))
-        return [Pause(*pause, self._words(turn, begin, pause[1])) for pause in found]
+        return [Pause(*pause, *self._words(turn, begin, pause[1])) for pause in found]
 
-    def _words(self, turn: Turn, begin: int, end: int) -> str:
-        return recognise(self._recogniser, turn.sound[begin:end], RATE).text if turn.text else ""
+    def _words(self, turn: Turn, begin: int, end: int) -> tuple[str, float]:
+        if not turn.text:
+            return "", 1.0
+        understood = recognise(self._recogniser, turn.sound[begin:end], RATE)
+        return understood.text, understood.words[-1].confidence if understood.words else 1.0
 
 
 def judge(turn: Turn, pauses: Sequence[Pause], rule: Rule, report: TurnsReport) -> None:
     """When would the agent have begun to speak?"""
     report.turns += 1
     for pause in pauses:
-        seconds = rule.seconds(pause.probability, verdict(pause.words, turn.expecting), turn.expecting)
+        if turn.text and not pause.words and pause.resumed is not None:
+            continue  # agent/turns.py: without words it was a noise, and no turn
+        words = verdict(pause.words, turn.expecting, pause.confidence)
+        seconds = rule.seconds(pause.probability, words, turn.expecting)
         decided = max(pause.last + seconds * RATE, pause.told + TRANSCRIPT_DELAY * RATE)
         if pause.resumed is not None and pause.resumed <= decided:
             continue
@@ -176,7 +184,8 @@ async def measure(chosen: str) -> list[TurnsReport]:
 
 def table(reports: Sequence[TurnsReport]) -> str:
     """For people: every source by every rule, and then what the choice among the rules' settings costs."""
-    lines = [f"{'source':46}{'rule':24}{'turns':>6}{'cut in':>8}{'95 % interval':>16}{'wait p50':>10}{'p95 ms':>8}"]
+    head = f"{'source':49}{'rule':24}{'turns':>6}{'cut in':>8}{'95 % interval':>16}"
+    lines = [f"{head}{'wait mean':>11}{'p50':>6}{'p95 ms':>8}"]
     lines += [_row(report) for report in reports]
     lines.append("")
     for kind in ("packaged voice", "other voices"):
@@ -188,10 +197,12 @@ def table(reports: Sequence[TurnsReport]) -> str:
 
 def _row(report: TurnsReport) -> str:
     p50, p95 = (np.percentile(report.waits, (50, 95)) * 1000) if report.waits else (np.nan, np.nan)
+    mean = np.mean(report.waits) * 1000 if report.waits else np.nan
     low, high = wilson(len(report.cut_in), report.turns)
     share = len(report.cut_in) / report.turns if report.turns else np.nan
     interval = f"{low * 100:.1f} to {high * 100:.1f} %"
-    return f"{report.source:46}{report.rule:24}{report.turns:6}{share:8.1%}{interval:>16}{p50:10.0f}{p95:8.0f}"
+    cut = f"{report.source:49}{report.rule:24}{report.turns:6}{share:8.1%}{interval:>16}"
+    return f"{cut}{mean:11.0f}{p50:6.0f}{p95:8.0f}"
 
 
 def main() -> None:

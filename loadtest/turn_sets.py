@@ -1,6 +1,6 @@
 """Turns for `bench_turns`: sentences with a pause where people stop to think.
 
-Sets are kept apart: `development` is what the rules of agent/listening were tuned on, `held_out` is only counted. A
+Sets are kept apart: `development` is what the rules of agent/listening were written on, `held_out` is only counted. A
 pause is put into the sound of the whole sentence, because a voice that speaks half a sentence by itself ends it like a
 whole one.
 """

@@ -1,8 +1,9 @@
 """`make call`: one real call on this machine, from set-up to verdict.
 
 Starts the three workers and the agent on free ports, lets a simulated caller ring through a relay that stamps every
-packet, shows who says what, then where the time of each turn went, the calendar, and the recording. Exit code 0 only if
-the right appointment is in the calendar and the caller heard its day and time.
+packet, shows who says what, then where the time of each turn went, the calendar, the recording, and what all of it
+took. Exit code 0 only if the right appointment is in the calendar, the caller heard its day and time, at most 15 % of
+the words that reached the caller are wrong, and memory and disk stay within their bounds.
 """
 
 import argparse
@@ -20,16 +21,16 @@ from loadtest import caller
 from loadtest.ears import Ears
 from loadtest.scenario import Scenario, ScenarioError, expected_appointment, filled
 from loadtest.scenarios import load, names
-from loadtest.verdict import WORD_ERROR_LIMIT, CallFacts, complaints
+from loadtest.verdict import CallFacts, complaints
 from loadtest.wire import WireError, WireTurn
 from loadtest.wording import word_error
+from scripts import summary
 from scripts.onecall import CallFailed, PlacedCall, place_call
 from scripts.screen import LiveCall, show_calendar, show_waterfall
 from scripts.stack import ROOT, Stack, StackOptions, running
 from scripts.supervisor import StartFailed, peak_bytes
 
 NEEDED_BYTES = 300 * 10**6
-GIGABYTE = 10**9
 
 
 async def call(console: Console, name: str, scenario: Scenario, folder: Path) -> list[str]:
@@ -41,8 +42,8 @@ async def call(console: Console, name: str, scenario: Scenario, folder: Path) ->
     console.print(f"[bold]{scenario.title}[/]: starting workers and agent")
     async with running(StackOptions(folder / "data"), tell) as stack:
         placed = await _live(console, stack, name, folder)
-        memory = sum(stack.supervisor.peak_bytes().values()) + placed.peak_bytes + peak_bytes(os.getpid())
         facts = await _facts(console, scenario, stack, placed)
+        memory = sum(stack.supervisor.peak_bytes().values()) + placed.peak_bytes + peak_bytes(os.getpid())
     wire = _wire(console, placed)
     show_waterfall(console, placed.record, wire, placed.report.began)
     show_calendar(console, facts.appointments)
@@ -51,12 +52,13 @@ async def call(console: Console, name: str, scenario: Scenario, folder: Path) ->
         f"[bold]Recording[/]  {recording or 'none'}   [bold]what the caller heard[/]  {folder / 'caller.wav'}"
     )
     console.print(f"[bold]Record[/]     {folder / 'record.json'}   [bold]logs[/]  {folder / 'data' / 'log'}")
-    error = word_error(facts.sent, facts.heard)
-    console.print(f"What the caller heard, recognised: word error {error:.1%} (at most {WORD_ERROR_LIMIT:.0%})")
-    console.print(f"Memory of all processes together, at most: {memory / GIGABYTE:.2f} GB")
+    costs = summary.resources(memory, summary.disk_bytes(Path(sys.prefix)) + summary.disk_bytes(folder))
+    for figure in (summary.accuracy(word_error(facts.sent, facts.heard)), *costs):
+        summary.show(console, figure)
     return [
         *placed.complaint.splitlines(),
         *complaints(scenario, expected_appointment(scenario, caller.today()), facts),
+        *summary.exceeded(costs),
     ]
 
 
@@ -125,8 +127,8 @@ def main() -> int:
         return 130
     for line in wrong:
         console.print(f"[red]wrong[/]  {line}", highlight=False)
-    verdict = "[red]The call did not go as expected[/]" if wrong else "[green]The call went as expected[/]"
-    console.print(f"{verdict}, {time.monotonic() - began:.0f} s.")
+    summary.show(console, summary.duration(time.monotonic() - began))
+    console.print("[red]The call did not go as expected[/]" if wrong else "[green]The call went as expected[/]")
     return 1 if wrong else 0
 
 

@@ -54,8 +54,11 @@ class PlacedCall:
 
 
 @asynccontextmanager
-async def relayed(target: tuple[str, int], path: Path, impairment: Impairment) -> AsyncIterator[tuple[str, int]]:
-    """A relay to `target` in a process of its own; yields where to call, writes its capture to `path` at the end."""
+async def relayed(
+    target: tuple[str, int], path: Path, impairment: Impairment
+) -> AsyncIterator[tuple[tuple[str, int], int]]:
+    """A relay to `target` in a process of its own; yields where to call and the process's id, and writes its capture to
+    `path` at the end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "loadtest.relay", "--to", f"{target[0]}:{target[1]}", "--capture", str(path),
         "--loss", str(impairment.loss), "--jitter-ms", str(impairment.jitter * 1000), "--seed", str(impairment.seed),
@@ -67,7 +70,7 @@ async def relayed(target: tuple[str, int], path: Path, impairment: Impairment) -
         if not line:
             raise CallFailed("the relay did not start")
         address = json.loads(line)
-        yield address["host"], address["port"]
+        yield (address["host"], address["port"]), process.pid
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -86,16 +89,17 @@ async def place_call(
     """Call the number `called` of the stack once, with `hear` told of the caller's events as they happen. Raises
     CallFailed, also when the call takes more than `longest` seconds."""
     known = {call["id"] for call in await calls(stack)}
-    async with relayed(stack.sip_address, folder / CAPTURE_FILE, impairment or Impairment()) as address:
+    async with relayed(stack.sip_address, folder / CAPTURE_FILE, impairment or Impairment()) as (address, relay):
         complaint, peak = await _run_caller(scenario, f"sip:{called}@{address[0]}:{address[1]}", folder, hear, longest)
         record = await _record(stack, known, called)
+        peak += peak_bytes(relay)
     (folder / RECORD_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
     report, said, heard = caller.read(folder)
     return PlacedCall(folder, report, said, heard, capture.load(folder / CAPTURE_FILE), record, peak, complaint)
 
 
 async def _run_caller(scenario: str, target: str, folder: Path, hear: Hear, longest: float) -> tuple[str, int]:
-    """What the caller complained of, and the most memory it had."""
+    """What the caller complained of (its exit code tells that it did), and the most memory it had."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "loadtest.caller", scenario, "--to", target, "--out", str(folder), cwd=ROOT,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
@@ -106,7 +110,8 @@ async def _run_caller(scenario: str, target: str, folder: Path, hear: Hear, long
     try:
         async with asyncio.timeout(longest):
             async for line in process.stdout:
-                hear(Event(**json.loads(line)))
+                if line.startswith(b"{"):  # the SIP library writes there too, of datagrams that are no SIP
+                    hear(Event(**json.loads(line)))
                 peak = peak_bytes(process.pid) or peak
             complaint = (await process.stderr.read()).decode("utf-8", "replace").strip()
             code = await process.wait()
@@ -118,7 +123,7 @@ async def _run_caller(scenario: str, target: str, folder: Path, hear: Hear, long
             await process.wait()
     if code not in (0, 1):
         raise CallFailed(complaint.splitlines()[-1] if complaint else f"the caller ended with exit code {code}")
-    return complaint, peak
+    return complaint if code else "", peak
 
 
 async def calls(stack: Stack) -> list[dict[str, Any]]:

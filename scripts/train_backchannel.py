@@ -146,7 +146,7 @@ class Recordings:
         sound = padded[RATE + start :][:length]
         kind = rng.integers(4)
         if kind < 3:
-            noise = self._noises[min(kind, 1)]
+            noise = self._noises[min(int(kind), 1)]
             at = int(rng.integers(len(noise) - length))
             sound = sound + noise[at : at + length] * 10 ** (-rng.uniform(-2, 15) / 20)
         return _mu_law(sound * 10 ** (rng.uniform(-18, 3) / 20))

@@ -29,6 +29,7 @@ OPTIONS = (
 )
 FLUSH_SECONDS = 0.2
 """What the last statuses of streams that have ended get to reach their clients."""
+_REST_SECONDS = 1.0
 
 
 class StartupError(Exception):
@@ -115,7 +116,15 @@ async def serve(settings: ServiceSettings, service: Service, drain: Drain) -> No
         _default_signals()  # closing a model may take long: one signal more ends the process
         await server.stop(FLUSH_SECONDS)
         await service.close()
+        await _rest()
         log.info("stopped")
+
+
+async def _rest() -> None:
+    """Let gRPC's own tasks of streams that have just been cut come to their end: a task that the end of the event loop
+    cancels prints a traceback."""
+    if left := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(left, timeout=_REST_SECONDS)
 
 
 async def _report(checks: health.aio.HealthServicer, name: str, serving: bool) -> None:

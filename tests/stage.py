@@ -80,7 +80,7 @@ class StageListening:
 class StageTurnModel:
     """Says what the script says, after a while."""
 
-    probability: float = 0.95
+    probability: float = 0.98
     seconds: float = 0.05
 
     async def complete(self, samples: Samples, rate: int) -> float:

@@ -113,7 +113,8 @@ class Journal:
         first = self._frames[0].first
         self._frames, self._pending = [], 0
         chunks: list[Entry] = []
-        for piece in np.array_split(sound, -(-len(sound) // self._longest)):  # equal parts: none too short
+        parts = -(-len(sound) // self._longest)
+        for piece in np.array_split(sound, parts) if parts > 1 else [sound]:  # equal parts: none too short
             chunks.append(Chunk(first, piece))
             first += len(piece)
         self._entries.extend(chunks)

@@ -12,14 +12,17 @@ import numpy as np
 from agent.listening.events import Window
 
 _KEPT = 250  # windows, 8 s
+_RINGS = 10  # windows after one that was echo may hold some of it, though too little to be found
 _FEW, _ENOUGH = 8, 60  # a quarter of a second, and two seconds
 _LOUD_PART = 80.0
 """Percentile. A backchannel now and then, under a fifth of the time, does not move it."""
 _ABOVE_ROOM = 5.0
 """Of 0.22 s of speech. Babble of four to twelve talkers stays 2 dB under that; a caller who is 10 dB over the babble
 begins 2 dB over it."""
-_UNKNOWN = -33.0
-"""dBFS: while the room is not known only a caller of ordinary level (-15 to -30 dBFS) is certainly no background."""
+_UNKNOWN = -28.0
+"""dBFS: while the room is not known, only who begins like a caller of ordinary level (-15 to -30 dBFS, more in a vowel)
+is certainly no background."""
+_HIDDEN = -96.0
 _IDLE = -50.0
 """dBFS: a line that is quieter than this has no voices behind the caller."""
 
@@ -29,10 +32,14 @@ class Ambience:
 
     def __init__(self) -> None:
         self._windows: deque[tuple[int, float]] = deque(maxlen=_KEPT)
+        self._echoes = 0
+        self._since_echo = _RINGS
 
     def update(self, window: Window) -> None:
         """Take a window that came while the agent spoke."""
-        if not window.echo:
+        self._echoes += window.echo
+        self._since_echo = 0 if window.echo else self._since_echo + 1
+        if self._since_echo >= _RINGS:
             self._windows.append((window.end, window.level))
 
     def forget_since(self, position: int) -> None:
@@ -43,9 +50,9 @@ class Ambience:
     def exceeded_from(self, position: int) -> float:
         """dBFS that speech which begins at `position` must have, averaged over its beginning, to be the caller's."""
         levels = [level for end, level in self._windows if end <= position]
-        if len(levels) < _FEW:
-            return _UNKNOWN
+        if len(levels) < _FEW:  # where the agent's echo hides the room, floor and caller must do
+            return _HIDDEN if self._echoes >= _FEW else _UNKNOWN
         room = float(np.percentile(levels, _LOUD_PART))
-        if room < _IDLE or len(levels) >= _ENOUGH:
+        if room < _IDLE or len(levels) >= _ENOUGH or self._echoes >= _FEW:
             return room + _ABOVE_ROOM
         return max(room + _ABOVE_ROOM, _UNKNOWN)

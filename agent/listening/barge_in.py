@@ -31,11 +31,11 @@ class BargeInRules:
     """...though a crowd not always by much."""
     approaching: float = 1.0
     """A window this little under what the caller's speech exceeds may be its beginning."""
-    interruption: tuple[float, ...] = (0.8, 0.5)
+    interruption: tuple[float, ...] = (0.7, 0.5)
     """Score from which a beginning is an interruption, at each of `onset.LOOKS`: the first look takes what is clear."""
-    interruption_in_a_room: tuple[float, ...] = (0.95, 0.8)
+    interruption_in_a_room: tuple[float, ...] = (0.95, 0.65)
     """The same with voices or noise behind the caller, which make a backchannel sound like more."""
-    idle_line: float = -50.0
+    idle_line: float = -45.0
     """dBFS: where the caller must exceed more than that, there is somebody or something behind."""
 
 

@@ -97,7 +97,9 @@ class EchoJudge:
 
     _SURE, _KNOWN, _LEARN = 0.35, 0.15, 0.45
     _SAME_LAG = 0.003
+    _ABOUT = 0.016  # until the lag is known, it may be a period of the voice off
     _TRUSTED, _FORGET = 2.0, 30.0
+    _SOON = 0.3
     _LOUDER = 4.0  # 6 dB: the caller is louder than the echo
     _BLOCK = 0.032
     _RINGS = 0.06
@@ -107,6 +109,7 @@ class EchoJudge:
         self._found: float | None = None  # the lag of the last find
         self._gain = 0.0  # power of the echo over that of what was played
         self._seen = 0.0
+        self._suspect = (-1.0, 0.0)  # lag, and when it was found
 
     def is_echo(self, caller: Samples, reference: Samples, rate: int, now: float) -> bool:
         """Whether the end of `caller` is the agent's voice and little else; both as in `echo_of`, ending at `now`
@@ -120,7 +123,15 @@ class EchoJudge:
         known = self._lag is not None and abs(echo.lag - self._lag) <= self._SAME_LAG
         if echo.share >= self._LEARN:
             self._learn(echo, known, now)
-        return explained or echo.share >= (self._KNOWN if known else self._SURE)
+        return explained or (echo.share >= self._KNOWN if known else self._found_twice(echo, now))
+
+    def _found_twice(self, echo: Echo, now: float) -> bool:
+        """One find at a lag that is not known may be chance: one hum is like another. Two at about the same are not."""
+        if echo.share < self._SURE:
+            return False
+        suspected, at = self._suspect
+        self._suspect = (echo.lag, now)
+        return abs(echo.lag - suspected) <= self._ABOUT and now - at <= self._SOON
 
     def _learn(self, echo: Echo, known: bool, now: float) -> None:
         """A new lag is believed when two finds in a row agree: one may be chance."""

@@ -16,7 +16,8 @@ def _endings(text: str) -> re.Pattern[str]:
 ARTICLES = _words("a an the my your his her its our their this these those some any every each another no both all")
 PREPOSITIONS = _words(
     "to for at on in of with from by about into onto between until till before after around near under over during "
-    "since without towards through as per behind beside against"
+    "since without towards through as per behind beside against except despite upon among within "
+    "including regarding"
 )
 CONJUNCTIONS = _words(
     "and but or nor because so if when while whether than which who whose where what how why that although unless "
@@ -68,11 +69,9 @@ CLOSED = _endings(
     (?:take|want|do|like|about|with|for|have|mean|need|got|is|understand|say|repeat|spell|explain) (?:that|this)
     (?:check|change|try|send|use|cancel|read|believe|at|of|to|after|before|than) (?:that|this)
     (?:take|want|do|like|about|with|for|have|mean|need|heard|got|said|know|is|understand|see) (?:those|these)
-    tell me (?:how|why|when|where|what)
     (?:about|like|take|want|have|that's|that is|you|need) (?:all|both|some|another|each)
     that(?:'s| is|'ll be) all
-    the (?:first|second|third|last|next)
-    on the (?:first|second|third)
+    the (?:last|next)
     hear from you
     not (?:yet|now)
     if (?:(?:that|it)(?:'s| is| would be) )?possible
@@ -86,8 +85,8 @@ CLOSED = _endings(
 
 LEAD = r"^(?:(?:and|so|but|well|hello|hi|sorry|okay|um|uh|yes|no|oh|please|excuse me|good morning)[, ]+)*"
 SHORT_ANSWER = re.compile(
-    r"(?:" + LEAD + r"(?:of course |sure |i'm afraid )?|"
-    r"\b(?:as|than|if|whenever|when|best|wish|what|where|who|how|because|soon) )"
+    r"(?:^(?:(?:and|oh|well) )?(?:yes|no|yeah|okay|of course|sure)(?: of course)? |"
+    r"^\w+ \w+.* (?:as|than|whenever|best|wish|what|where|who|how) )"
     r"(?:i (?:am|can|do|will|did|have)|(?:we|they|you|he|she|it|there) "
     r"(?:are|is|do|does|can|will|did|have|has|was|were|would))$"
 )
@@ -111,39 +110,77 @@ OPEN = _endings(
     (?:is|was|are|were|has|have|had|do|which day|what time|how much|how many|how long)
     (?:new|available|possible|interested|afraid)
     (?:that|because|if|what|when|where|which|whether|how|until|before|so) you
+    (?:would|do) you (?:mind|happen)
+    (?:a|an|another|my|your|his|her|our|their|some) (?:new|old|small|big|large|simple|short|long|quick|whole|different)
+    (?:a|an|another|my|your|his|her|our|their|some) (?:good|bad|normal|special|full|free|second|other|own|right|left)
+    (?:i'm|am|are|is|was|were|been|be) (?:allergic|grateful|hoping|planning|having|getting|taking|due)
     (?:that|because|if|what|when|where|which|whether|how|until|before|while|but|and) it
     (?:i|you|we|they|he|she|it|have|has|had|is|are|was|were) (?:already|always|never|often|usually)
     (?:i|we|you|they|who|he|she) (?:can|can't|cannot)
     (?:said|told|know|heard|think|sure|say|says|sorry) that
+    (?:to|can|could|will|would|should|must|please|we) (?:please )?(?:make|register|order|send|use|buy|put|show|need)
+    (?:to|can|could|will|would|should|must|please|we) (?:please )?(?:want|discuss|describe|report|collect|receive|keep)
+    (?:to|can|could|will|would|should|must|please|we) (?:please )?(?:bring|fill|get|give|find|take|make|confirm|renew)
+    (?:could|can|would|will) (?:you|i|we) please
+    (?:at|on|in|of|for|with) the same
+    (?:by|under) (?:the|my) name
+    have to
     """
 )
 """They look closed and are not: what is named, asked for or handed over is still to come."""
 
 CONTINUED = _endings(
-    """
+    r"""
     a (?:bit|little|few|lot)
     (?:something|somebody|someone|anything|anybody|anyone)
     (?:usually|often|always|never|already|probably)
     (?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|today|tomorrow|tonight)
     week
-    (?:a|an|another|my) (?:message|question|problem|appointment|complaint)
-    (?:yes|no|well|okay),? (?:i|we) (?:would|could|should|might)
+    (?:have|need|want|like|leave) (?:a|an|another) (?:message|question|problem|appointment|complaint|meeting)
+    (?:yes|no|well|okay) (?:i|we) (?:would|could|should|might)
+    (?:not|am|are|is|was|so|very|i'm|quite) (?:sure|certain|sorry|glad|happy|worried|ready|used)
+    (?:have|need|want|take) (?:another|some|both)
+    make it
+    the (?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|\w+teenth|\w+tieth)
+    (?:the|december|may|june|july|august|march|april|january|of) \d+(?:st|nd|rd|th)
     """
 )
 """What may well end a sentence, and is as often followed by more: "on Tuesday" by the hour, "a message" by for whom."""
 AFTERTHOUGHT = re.compile(r"\w+ \w+ \w+ \w+[,.] I (?:think|guess|hope|believe)[.?!]?$")
-BEFORE_AMOUNT = _words("about around in another over only least than have has got is are take need every within")
+BEFORE_AMOUNT = _words("about around another over only least than need every within be")
+"""What is counted comes after the number."""
+ENDS_HOUR = _words("past to by until till before after")
+MINUTES = _words("five ten fifteen twenty thirty forty forty-five fifty fifty-five 10 15 20 30 40 45 50")
+ANNOUNCED = re.compile(r"[,.;] (?:it|this|that|which|he|she|they)[.?]?$", re.IGNORECASE)
+"""The subject of another sentence."""
+NEXT_SUBJECT = re.compile(
+    r"\w+ (?:that|because|whether|if|when|while|but|until) "
+    r"(?:my|the|your|our|his|her|a|an|this|mister|doctor|missus|dr|mr|mrs) [\w'-]+$"
+)
+""""because my son": what does he do?"""
 SUBORDINATE = re.compile(
     r"^(?:(?:and|so|but|well|yes|no|um|uh)[, ]+)*"
     r"(?:because|if|unless|although|whenever|while|as (?:far|long|soon) as|"
     r"(?:when|before|after|once|since) (?!(?:is|are|do|does|did|can|could|will|would|should|was|were|have|has)\b))"
 )
 """How a clause begins that is not the sentence itself."""
+SUBJECT_ONLY = re.compile(
+    LEAD + r"(?:the|a|an|my|your|our|his|her|this|that) (?!(?:\w+ )?(?:said|says|told|thinks?|hopes?|wants?) )"
+    r"(?:[\w'-]+ ){1,3}(?:(?:that|who|which) (?:i|you|we|they|he|she|it)|i|we|they|he|she) (?:[\w'-]+ ?){1,4}$"
+)
+"""A subject and a clause about it: "the tooth that you filled last month"."""
+VERBS = _words("is are was were am has have had does did do will would can could should must hurts feels looks isn't")
+WANTS_OBJECT = re.compile(
+    r"^(?!.*\b(?:that|which|who|what|everything|all)\b).* "
+    r"(?:gave|brought|put|made|took|bought|sent|found|got|includes|needs|wants|takes|means|wanted|needed|received"
+    r"|lost|missed|filled|forgot|spelling|taking|(?:i|we|he|she|they|have|has) left)$"
+)
+"""What was given, brought, made is still to come, unless it stood before: "the cream that you made"."""
 SUBJECTS = _words("i you he she it we they i'm i'd i'll i've it's you're we're he's she's they're there that my")
 
 COURTESY = _endings(
-    """
-    please
+    r"""
+    (?<!could you )(?<!can you )(?<!would you )please
     thanks(?: a lot)?
     thank you(?: very much| so much)?
     (?:good)?bye(?: bye)?
@@ -155,7 +192,8 @@ COURTESY = _endings(
 )
 
 LEFT_BEHIND = re.compile(
-    LEAD + r"(?:who|what|where|which|how)\b.* (?:to|for|at|on|in|of|with|from|by|about|is|are|was|open|cost)$"
+    LEAD + r"(?:who|what|where|which|how)\b.* "
+    r"(?:to|for|at|on|in|of|with|from|by|about|is|are|was|open|cost|(?:that|it|this) be)$"
 )
 """A preposition left behind by a question: "who am I speaking to"."""
 BARE_LINK = re.compile(LEAD + r"(?:that|this|it|there|which|what|here|who)(?: is|'s|'ll| was| would)?$")
@@ -178,7 +216,8 @@ REFERENCE = re.compile(
 )
 """Numbers of unknown length."""
 BARE_SUBJECT = re.compile(
-    LEAD + r"(?:is|are|was|does|do|did|can|could|will|would|has|should) "
-    r"(?:the|my|your|our|his|her|doctor|dr|mister|missus) [\w'-]+$"
+    LEAD + r"(?:(?:is|are|was)|(?:(?:how long|how much|how many \w+|how|when|where|why|what time|what) )?"
+    r"(?:does|do|did|can|could|will|would|has|should|let)) "
+    r"(?:the|my|your|our|his|her|doctor|dr|mister|missus) (?:whole )?[\w'-]+$"
 )
 """"Is the practice": a question that has got no further than its subject."""

@@ -39,8 +39,10 @@ class ListeningPool:
     def process(self) -> None:
         """Score every whole window that has been pushed: one inference per rate, more only to catch up."""
         for rate, ears in self._ears.items():
-            while ready := [ear for ear in ears if ear.ready()]:
+            ready = [ear for ear in ears if ear.ready()]
+            while ready:
                 self._score(rate, ready)
+                ready = [ear for ear in ready if ear.ready()]
 
     def _score(self, rate: int, ears: list[Ear]) -> None:
         context = context_samples(rate)

@@ -106,6 +106,35 @@ class Recorder:
             self._writer.put(lambda _: self._file.write(block), sound=True)
 
 
+def _joined(block: Sequence[_Frame], start: int, end: int) -> Samples | None:
+    """Both channels (samples, 2) from `start` to `end`, where the frames follow each other without gap or overlap, as
+    they nearly always do. Otherwise None."""
+    expected = start
+    for position, caller, agent in block:
+        if position != expected or len(caller) != len(agent):
+            return None
+        expected += len(caller)
+    if expected != end:
+        return None
+    sound = np.empty((end - start, 2), dtype="<i2")
+    np.concatenate([frame.caller for frame in block], out=sound[:, 0])
+    np.concatenate([frame.agent for frame in block], out=sound[:, 1])
+    return sound
+
+
+def _placed(block: Sequence[_Frame], start: int, end: int) -> Samples:
+    """The same for any frames: what is missing is silence, of what overlaps the first counts."""
+    sound = np.zeros((end - start, 2), dtype="<i2")
+    written = start
+    for frame in block:
+        at, skipped = max(frame.position, written) - start, max(0, written - frame.position)
+        for channel, samples in enumerate((frame.caller, frame.agent)):
+            heard = samples[skipped : max(0, end - frame.position)]
+            sound[at : at + len(heard), channel] = heard
+        written = max(written, frame.end)
+    return sound
+
+
 class _File:
     """The file, in the writer's thread."""
 
@@ -120,14 +149,9 @@ class _File:
         end = min(LONGEST, max(frame.end for frame in block))
         if end <= start:
             return
-        sound = np.zeros((end - start, 2), dtype="<i2")
-        written = start
-        for frame in block:
-            at, skipped = max(frame.position, written) - start, max(0, written - frame.position)
-            for channel, samples in enumerate((frame.caller, frame.agent)):
-                heard = samples[skipped : max(0, end - frame.position)]
-                sound[at : at + len(heard), channel] = heard
-            written = max(written, frame.end)
+        sound = _joined(block, start, end)
+        if sound is None:
+            sound = _placed(block, start, end)
         if self._descriptor is None:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         # Data first: a header that says too little still plays, one that says too much does not everywhere.

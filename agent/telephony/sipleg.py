@@ -139,7 +139,7 @@ class SipLeg:
         """See Leg."""
         samples = self._line.read()
         if samples.size:
-            self._alive = self._loop.time()
+            self._alive = self._wire.read_at = self._loop.time()
         return samples
 
     def write(self, frame: Samples) -> None:

@@ -15,11 +15,14 @@ SETTLE_SECONDS = 5
 SCRIPTED = {
     "TRUNKLINE_STT_ENGINE": "scripted",
     "TRUNKLINE_STT_MAX_STREAMS": "200",
+    "TRUNKLINE_STT_SCRIPTED_DELAY": "0.15",
+    "TRUNKLINE_STT_DECODERS": "40",
     "TRUNKLINE_TTS_ENGINE": "scripted",
     "TRUNKLINE_TTS_MAX_STREAMS": "200",
     "TRUNKLINE_LLM_BACKEND": "scripted",
 }
-"""The workers cost next to nothing; voice activity and the turn model are in the agent and stay."""
+"""The workers cost next to nothing; voice activity and the turn model are in the agent and stay. The recogniser takes
+as long as one on a good processor: were its words there sooner, the turn model would not be asked about most pauses."""
 
 
 async def run(setting: Setting) -> Result:

@@ -67,6 +67,23 @@ class Told:
         self.actions.clear()
 
 
+def test_the_turn_model_is_not_asked_where_the_words_leave_it_no_say() -> None:
+    told = Told()
+    told.question(1.0, 2.0)
+    told(Heard(1, "I would like to"), 2.15)
+    assert AskTurnModel(1) not in [*told(Tick(), 2.2), *told(Tick(), 2.6)]
+    assert ConfirmAnswer(2.0, over=3.0) in told(Tick(), 3.0)
+
+
+def test_the_turn_model_is_asked_while_there_are_no_words() -> None:
+    told = Told()
+    told.question(1.0, 2.0)
+    assert told(Tick(), 2.2) == [AskTurnModel(1)]
+    told(Heard(1, "I would like to"), 2.3)
+    assert told(Likelihood(1, 0.9), 2.4) == []
+    assert ConfirmAnswer(2.0, over=3.0) in told(Tick(), 3.0)
+
+
 def test_a_turn_is_answered_on_speculation_and_confirmed_in_time() -> None:
     told = Told()
     assert told(CallerStarted(1.0, 8000), 1.1) == [Listen(8000)]

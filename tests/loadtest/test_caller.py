@@ -81,6 +81,13 @@ def test_nobody_there_is_exit_code_3(tmp_path: Path) -> None:
     assert lines[-1].startswith("no call: ")
 
 
+@pytest.mark.models
+def test_nobody_calls_is_exit_code_3(tmp_path: Path) -> None:
+    code, lines = _run("question", "--answer", str(free_port()), "--out", str(tmp_path), "--ring", "0.5")
+    assert code == 3
+    assert lines[-1] == "no call: nobody called in 0.5 s"
+
+
 def facts(*appointments: Appointment, heard: str = "Wednesday at 10:30 AM.") -> CallFacts:
     return CallFacts("Wednesday at 10:30 AM.", heard, ("Wednesday", "ten thirty"), appointments)
 

@@ -4,7 +4,7 @@ import pytest
 
 from scripts.benches.processes import Callers, crowd
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.realtime]
 
 
 async def test_a_crowd_is_answered_and_counted(answerer: tuple[str, int]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.listening.lexical import Verdict
-from loadtest.bench_turns import RULES, Pause, TurnsReport, judge, together, wilson
+from loadtest.bench_turns import RULES, Pause, TurnsReport, judge, table, together, wilson
 from loadtest.performance import RATE
 from loadtest.turn_sets import LONGEST, SENTENCES, SHORTEST, Turn, recorded_turns
 
@@ -66,5 +66,6 @@ def test_the_agent_cuts_in_where_the_caller_resumes_too_late_for_the_rule() -> N
 def test_the_wait_is_counted_from_the_last_voiced_sample() -> None:
     report = heard(0.0, None, 0.99, "I would like to cancel my visit.")
     assert report.waits == pytest.approx([RULES[0].seconds(0.99, Verdict.COMPLETE, None)], abs=0.001)
+    assert "0.0%" in table([report])
     both = together([report, report], "all", "rule")
     assert (both.turns, len(both.waits)) == (2, 2)

@@ -7,15 +7,19 @@ import socket
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from loadtest.rawmedia import encode_mulaw
 from loadtest.report import Figure
 from loadtest.scenario import parse
 from loadtest.wire import WireTurn
 from scripts.benches import BENCHMARKS, barge_in
 from scripts.benches.common import Benchmark, Result, Setting, grown, hardware, histogram_percentile, samples, write
+from scripts.benches.greeting import audible_at
 from scripts.benches.latency import Measured, error_figures, latency_figures
 from scripts.benches.processes import footprint
+from scripts.benches.telephony import greeting_figures, loss_table
 from scripts.screen import nearest
 
 BEFORE = """
@@ -124,3 +128,24 @@ def test_scenarios_of_the_benchmarks_are_valid() -> None:
 
 def test_every_figure_of_the_readme_has_a_benchmark() -> None:
     assert {"latency", "hesitation", "turns", "barge_in", "capacity", "words", "soak"} <= set(BENCHMARKS)
+
+
+def test_a_greeting_is_late_when_one_call_is() -> None:
+    assert [figure.passed for figure in greeting_figures([0.03, 0.05, 0.099])] == [None, True]
+    assert [figure.passed for figure in greeting_figures([0.03] * 23 + [0.101])] == [None, False]
+    assert greeting_figures([])[1].passed is False, "what was not measured has not passed"
+
+
+def test_a_greeting_begins_with_the_first_packet_that_can_be_heard() -> None:
+    def packet(level: int) -> bytes:
+        return bytes(12) + encode_mulaw(np.full(160, level, dtype=np.int16))
+
+    faint, loud = packet(60), packet(500)
+    assert audible_at([]) is None
+    assert audible_at([(1.0, faint), (1.02, bytes(12))]) is None
+    assert audible_at([(1.0, faint), (1.02, loud), (1.04, loud)]) == 1.02
+
+
+def test_jitter_buffers_stand_in_a_table() -> None:
+    row = {"jitter_ms": "20-60", "line": "clean", "delivered": 0.986, "p50": 0.02, "p99": 0.0231}
+    assert loss_table([row]).splitlines()[2] == "| 20-60 | clean | 98.6% | 20 ms | 23 ms |"

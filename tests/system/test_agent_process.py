@@ -55,6 +55,7 @@ async def talk(leg: Leg, seconds: float) -> None:
 
 
 @pytest.mark.models
+@pytest.mark.realtime
 async def test_an_outbound_call_is_greeted_and_recorded(tmp_path: Path) -> None:
     allowed = {"TRUNKLINE_AGENT_DIAL_ALLOW": "*@127.0.0.1:*"}
     async with (

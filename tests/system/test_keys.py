@@ -16,7 +16,7 @@ from tests.llm_worker.openai_stub import Stub, call_piece, chunk, says
 from tests.system import practice
 from tests.system.practice import at, scenario
 
-pytestmark = [pytest.mark.models, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.models, pytest.mark.realtime, pytest.mark.timeout(900)]
 
 TONE = 0.3
 FIRST, SECOND = "47110815", "90210776"

@@ -15,7 +15,7 @@ from loadtest.performance import Event
 from scripts.onecall import PlacedCall, place_call
 from scripts.stack import Stack, StackOptions, running
 
-pytestmark = [pytest.mark.models, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.models, pytest.mark.realtime, pytest.mark.timeout(900)]
 
 FOUR_QUESTIONS = """
 title = "Four questions"

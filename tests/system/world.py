@@ -131,7 +131,8 @@ async def service(folder: Path) -> AsyncIterator[World]:
 
     app = web.Application()
     app.router.add_post("/ended", ended)
-    async with webhook(app) as hook, Reception() as reception:
+    reception = Reception()
+    async with webhook(app) as hook, reception:
         agents(folder / "agents", reception.port, hook)
         environment = {
             "TRUNKLINE_AGENT_AGENTS": str(folder / "agents"),

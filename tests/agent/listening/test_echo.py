@@ -110,3 +110,14 @@ def test_a_caller_who_talks_over_the_echo_is_heard(agent: Samples, level_db: flo
     assert -0.1 <= started[0][1].first / RATE - 4 <= 0.45
     assert any(isinstance(event, BargeIn) and at < 4 + 1.2 for at, event in heard)
     assert isinstance(heard[-1][1], SpeechStopped)
+
+
+def test_one_likeness_is_chance_two_are_echo(agent: Samples) -> None:
+    """A nasal may be like some hum of the agent's for a moment; taken for echo it would cost the word its beginning."""
+    line, judge, judged = pcm(echo(agent.astype(np.float64), 0.2)), EchoJudge(), []
+    ends = [2 * RATE + 256 * n for n in range(12)]
+    for end in ends:
+        begin = end - round(STRETCH * RATE)
+        judged.append(judge.is_echo(line[begin:end], agent[begin - round(LONGEST_LAG * RATE) : end], RATE, end / RATE))
+    assert not judged[0]
+    assert all(judged[-6:])

@@ -27,7 +27,7 @@ def test_the_more_finished_it_reads_the_shorter(probability: float | None) -> No
 
 
 def test_a_turn_that_is_plainly_over_is_answered_soon() -> None:
-    assert required_silence(0.95, Verdict.COMPLETE) <= 0.45
+    assert required_silence(0.97, Verdict.COMPLETE) <= 0.45
 
 
 def test_doubt_grows_without_steps() -> None:

@@ -78,6 +78,9 @@ def test_what_was_asked_for_counts(text: str, expecting: Expecting | None, expec
         ("Is the practice.", Verdict.INCOMPLETE),
         ("The lady said that.", Verdict.INCOMPLETE),
         ("Could you repeat that?", Verdict.COMPLETE),
+        ("And what time would that be?", Verdict.COMPLETE),
+        ("That would be.", Verdict.INCOMPLETE),
+        ("I need to ask whether my brother.", Verdict.UNSURE),
         ("I would come on my own, if that is possible.", Verdict.COMPLETE),
         ("I need a note from the doctor.", Verdict.COMPLETE),
         ("It was at ten past nine, I think.", Verdict.COMPLETE),
@@ -90,12 +93,20 @@ def test_how_a_sentence_ends(text: str, expected: Verdict) -> None:
     assert verdict(text) is expected
 
 
+def test_a_last_word_that_the_recogniser_doubts_may_be_half_of_another() -> None:
+    assert verdict("Could you move my visit up?", confidence=0.9) is Verdict.COMPLETE
+    assert verdict("Could you move my visit up?", confidence=0.1) is Verdict.UNSURE
+    assert verdict("Could you move my", confidence=0.1) is Verdict.INCOMPLETE
+    assert verdict("It is Ann Oyelaran.", "name", confidence=0.1) is Verdict.COMPLETE
+
+
 @pytest.mark.parametrize(
     ("text", "expecting", "expected"),
     [
         ("It is Caroline.", "name", Verdict.UNSURE),
         ("It is Caroline Fisher.", "name", Verdict.COMPLETE),
-        ("Yes, it's Mrs. Fisher.", "name", Verdict.UNSURE),
+        ("Yes, it's Mrs. Fisher.", "name", Verdict.COMPLETE),
+        ("Yes, it's Mrs.", "name", Verdict.INCOMPLETE),
         ("Yes, Tuesday.", "day", Verdict.LIKELY),
         ("Around eleven.", "time", Verdict.LIKELY),
         ("In the afternoon.", "time", Verdict.COMPLETE),

@@ -9,7 +9,7 @@ import pytest
 
 from agent.audio import Samples
 from agent.store import Recorder, Store
-from agent.store.recorder import wav_header
+from agent.store.recorder import _Frame, _joined, _placed, wav_header
 from agent.telephony.leg import CallInfo
 
 INFO = CallInfo("call-1", "inbound", "+441", "+442", "memory")
@@ -137,3 +137,24 @@ def test_the_header_says_what_riff_asks_for() -> None:
     assert struct.unpack_from("<I", header, 4) == (36 + 400,)
     assert struct.unpack_from("<HHIIHH", header, 20) == (1, 2, 8000, 32_000, 4, 16)
     assert struct.unpack_from("<I", header, 40) == (400,)
+
+
+def test_frames_that_follow_each_other_are_joined_as_they_would_be_placed() -> None:
+    block = [_Frame(800 + 160 * n, tone(160, n + 1), tone(160, -n - 1)) for n in range(25)]
+    joined = _joined(block, 800, 800 + 25 * 160)
+    assert joined is not None
+    np.testing.assert_array_equal(joined, _placed(block, 800, 800 + 25 * 160))
+
+
+@pytest.mark.parametrize(
+    ("block", "start"),
+    [
+        ([_Frame(0, tone(160, 1), tone(160, 2)), _Frame(320, tone(160, 1), tone(160, 2))], 0),
+        ([_Frame(0, tone(160, 1), tone(160, 2)), _Frame(80, tone(160, 1), tone(160, 2))], 0),
+        ([_Frame(0, tone(160, 1), tone(80, 2)), _Frame(160, tone(160, 1), tone(160, 2))], 0),
+        ([_Frame(0, tone(160, 1), tone(160, 2))], 80),
+    ],
+    ids=["gap", "overlap", "unequal", "half of it is written"],
+)
+def test_other_frames_are_not_joined(block: list[_Frame], start: int) -> None:
+    assert _joined(block, start, block[-1].end) is None

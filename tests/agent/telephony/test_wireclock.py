@@ -6,11 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.telephony.wireclock import Counters, Look, Receiving, decoded_at, next_beat, receiving, sending
+from agent.telephony.wireclock import (
+    Counters,
+    Look,
+    Receiving,
+    Sending,
+    WayIn,
+    WayOut,
+    all_stepped,
+    next_beat,
+    receiving,
+    sending,
+)
 
 RATE = 8000
 PACKET = 0.02
-SLACK = 0.003
 ms = st.integers(0, 199).map(lambda tenths: tenths / 10_000)
 
 
@@ -39,7 +49,7 @@ def test_the_wait_in_the_buffer_is_found(begin: float, arrives: float, wait: flo
     found = receiving(looks(5 + begin, arrives, wait, 0.0, 0.005), RATE)
     assert found is not None
     assert found.wait == pytest.approx(wait, abs=0.0011)
-    assert found.packet == 160
+    assert found.packet == pytest.approx(PACKET)
     assert found.decoded == pytest.approx(arrives + wait + (found.received / 160 - 1) * PACKET, abs=0.0011)
 
 
@@ -82,22 +92,38 @@ def test_nothing_that_moves_is_no_clock() -> None:
     assert receiving([], RATE) is None
 
 
-@given(count=st.integers(-500, 500), reading=st.floats(0.0, 0.0199), lost=st.integers(0, 5))
-def test_a_packet_is_placed_by_its_count_and_by_when_it_was_read(count: int, reading: float, lost: int) -> None:
-    """Lost packets are not counted; the moment of reading tells of them."""
-    clock = Receiving(100.0, 8000, 160, 0.04)
-    true = 100.0 + (count + lost) * PACKET
-    at = decoded_at(clock, 8000 + count * 160, true + reading, RATE, SLACK)
-    if lost == 0:
-        assert at == pytest.approx(true, abs=1e-6)
-    else:
-        assert -SLACK - 1e-6 <= true + reading - at <= PACKET + SLACK + 1e-6
+def way_in(lag: float, lost: int = 0) -> WayIn:
+    """Two looks at 100 and 110 s, read `lag` later; so many packets were lost between them."""
+    way = WayIn(0.041)
+    way.take(Receiving(100.0, 8000, PACKET, RATE, 0.04), 8000, 100.0 + lag)
+    later = 8000 + 80_000 - lost * 160
+    way.take(Receiving(110.0, later, PACKET, RATE, 0.04), later, 110.0 + lag)
+    return way
 
 
-def test_where_reading_and_decoding_nearly_meet_the_count_is_believed() -> None:
-    clock = Receiving(100.0, 8000, 160, 0.04)
-    for late in (-0.002, 0.0, 0.002, 0.019, 0.022):
-        assert decoded_at(clock, 8160, 100.02 + late, RATE, SLACK) == pytest.approx(100.02)
+@given(count=st.integers(-500, 500), lag=st.floats(0.0, 0.0199), late=st.floats(-0.002, 0.002))
+def test_packets_are_placed_by_their_count(count: int, lag: float, late: float) -> None:
+    """Also where reading and decoding nearly meet."""
+    true = 110.0 + count * PACKET
+    at = way_in(lag).decoded(88_000 + count * 160, true + lag + late)
+    assert at == pytest.approx(true, abs=1e-6)
+
+
+@given(count=st.integers(-500, 500), lag=st.floats(0.0, 0.0199), lost=st.integers(1, 25), late=st.floats(-0.009, 0.009))
+def test_where_packets_are_lost_the_lag_of_reading_tells(count: int, lag: float, lost: int, late: float) -> None:
+    way = way_in(lag, lost=3)
+    true = 110.0 + (count + lost) * PACKET
+    at = way.decoded(88_000 - 3 * 160 + count * 160, true + lag + late)
+    assert at == pytest.approx(true, abs=1e-6)
+
+
+def test_a_late_tick_is_no_loss() -> None:
+    assert way_in(0.005).decoded(88_160, 110.02 + 0.022) == pytest.approx(110.02)
+    assert way_in(0.005).decoded(88_160, 110.04 + 0.006) == pytest.approx(110.04)  # nor is a loss a late tick
+
+
+def test_before_the_first_look_nothing_is_placed() -> None:
+    assert WayIn(0.041).decoded(8000, 100.0) is None
 
 
 @given(anchor=st.floats(0, 1), after=st.floats(0, 100))
@@ -105,3 +131,77 @@ def test_the_next_beat_lies_after_and_within_one(anchor: float, after: float) ->
     beat = next_beat(anchor, PACKET, after)
     assert after - 1e-9 <= beat <= after + PACKET + 1e-9
     assert ((beat - anchor) / PACKET) == pytest.approx(round((beat - anchor) / PACKET), abs=1e-6)
+
+
+def test_a_look_may_end_when_each_counter_has_stepped() -> None:
+    seen = looks(5.0005, 0.0, 0.041, 0.007, 0.009)
+    needed = next(n for n in range(len(seen)) if all_stepped(seen[:n]))
+    assert receiving(seen[:needed], RATE) is not None
+    assert sending(seen[:needed], PACKET) is not None
+    assert 5 < needed < len(seen)
+    assert not all_stepped([])
+
+
+def out(*found: Sending) -> WayOut:
+    way = WayOut(0.005, PACKET)
+    for one in found:
+        way.take(one)
+    return way
+
+
+def beat(number: int, behind: int = 0, frames: int | None = None) -> Sending:
+    """Two seconds apart."""
+    return Sending(50.0 + number * 2.0, 1000 + number * 100 if frames is None else frames, 0.004, behind)
+
+
+def test_waits_that_come_and_go_are_all_remembered() -> None:
+    """As with jitter: no three in a row are late, or early."""
+    way = WayIn(0.041)
+    for wait in (0.02, 0.03, 0.04, 0.021, 0.031, 0.041, 0.022, 0.032, 0.042):
+        way.take(Receiving(1.0, 160, PACKET, RATE, wait), 160, 1.0)
+    assert way.delay == 0.031
+
+
+def test_until_something_was_seen_the_usual_counts() -> None:
+    assert (WayIn(0.041).delay, WayIn(0.041).newest, WayIn(0.041).doubtful) == (0.041, 0.041, False)
+    assert out(Sending(50.0, 1000, None, 0)).delay == 0.005
+
+
+def test_a_wait_that_has_changed_is_doubted_and_then_believed() -> None:
+    way = out(*(beat(n) for n in range(12)))
+    for n in (12, 13):
+        way.take(beat(n, behind=1))
+        assert (way.doubtful, way.delay, way.newest) == (True, pytest.approx(0.004), pytest.approx(0.024))
+    way.take(beat(14, behind=1))
+    assert (way.doubtful, way.delay) == (False, pytest.approx(0.024))
+    way.take(beat(15))
+    assert way.delay == pytest.approx(0.024)
+
+
+def test_packets_that_were_no_frames_do_not_shorten_the_way() -> None:
+    """Keys: eight packets more have left than there were frames."""
+    assert out(beat(0, 1), beat(1, 1), beat(2, -7), beat(3, -7)).newest == pytest.approx(0.024)
+
+
+def test_streams_that_count_from_nothing_do_not_change_the_way() -> None:
+    """After a re-INVITE frames are counted from 0, packets go on."""
+    fresh = [beat(2, 1 - 1150, frames=50), beat(3, 1 - 1150, frames=150)]
+    way = out(beat(0, 1), beat(1, 1), *fresh)
+    assert way.newest == pytest.approx(0.024)
+    way.take(beat(4, 2 - 1150, frames=250))
+    assert way.newest == pytest.approx(0.044)
+
+
+def test_half_a_frame_that_was_counted_as_one_is_found_out() -> None:
+    """The transmitter's count runs ahead of its beats."""
+    assert out(beat(0), beat(1), beat(2, 1, frames=1201), beat(3, 1, frames=1301)).newest == pytest.approx(0.004)
+
+
+def test_the_way_in_is_the_middle_of_some_looks() -> None:
+    way = WayIn(0.041)
+    for wait in (0.03, 0.05, 0.031):
+        way.take(Receiving(1.0, 160, PACKET, RATE, wait), 160, 1.0)
+    assert way.delay == 0.031
+    way.take(Receiving(2.0, 320, PACKET, RATE, None), 320, 2.0)
+    assert way.delay == 0.031
+    assert way.clock == Receiving(2.0, 320, PACKET, RATE, None)
