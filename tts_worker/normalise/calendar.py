@@ -53,6 +53,8 @@ def _first_day(found: re.Match[str], tongue: Tongue) -> str | None:
 def _short(found: re.Match[str], tongue: Tongue) -> str | None:
     """25/12 without a year is a date where it can be no fraction, or a word in front says so."""
     first, second = int(found["a"]), int(found["b"])
+    if (first, second) == (24, 7):
+        return f"{tongue.cardinal('24')} {tongue.cardinal('7')}"
     day, month = (second, first) if tongue.month_first else (first, second)
     before = found.string[: found.start()].rstrip().rpartition(" ")[2].lower()
     if day > 12 or before in _BEFORE_DATE.get(tongue.language, ()):

@@ -81,7 +81,7 @@ def _web(found: re.Match[str], tongue: Tongue) -> str:
     stop = end.group() if end else ""
     said = _spelled(found["host"] + path[: len(path) - len(stop)], tongue)
     behind = found.group()[-1:]
-    return said + (stop or (behind if behind in ".,;:!?" and not path else ""))
+    return said + (stop or (behind if behind in ".,;:!?" else ""))
 
 
 def _spelled(address: str, tongue: Tongue) -> str:

@@ -33,6 +33,8 @@ _AR_PREFIXES = "وبلكف"
 _DE_ORDINAL = re.compile(r"(?<![\w.,])([0-9]{1,3})\.(?= (\w+))")
 _DE_LAST = re.compile(r"(?:(?<=\bam )|(?<=\bzum )|(?<=\bvom ))([0-9]{1,2})(?=\.\s*\Z)")
 _DE_DECADE = re.compile(r"(?<![\w.,])((?:1[1-9]|20)?[1-9]0)er\b")
+_IT_UNO = re.compile("s[^aeiouàèéìòù]|z|gn|ps|x|y")
+_DE_NEUTER = ("Mal", "Jahr", "Jahrhundert", "Kapitel", "Quartal")
 _DE_NOUN = re.compile(
     r"Mal|Stock|Etage|Klasse|Platz|Tag|Woche|Monat|Jahr|Jahrhundert|Versuch|Teil|Kapitel|Quartal|Liga"
 )
@@ -75,6 +77,7 @@ def _german(found: re.Match[str], tongue: Tongue) -> str | None:
         if not (_DE_NOUN.fullmatch(found[2]) or found[2][0].islower()):
             return None
         form = FEMININE if found[2].endswith("e") or found[2] == "Liga" else MASCULINE
+        form = "neuter" if found[2] in _DE_NEUTER else form
     return tongue.ordinal(int(found[1]), form)
 
 
@@ -146,6 +149,8 @@ def _plain(found: re.Match[str], tongue: Tongue) -> str:
         number = parse(written, tongue)
         counts = number and not number.fraction and noun not in tongue.wording.web.values()
         said = say_number(written, tongue, tongue.gender_before(noun) if counts else NEUTRAL)
+        if said == "un" and tongue.language == "it" and _IT_UNO.match(noun):
+            said = "uno"
     if found["sign"]:
         said = f"{tongue.wording.minus} {said}"
     prefix = tongue.language == "ar" and before in _AR_PREFIXES

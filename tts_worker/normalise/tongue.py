@@ -7,7 +7,7 @@ language; from then on nothing here does input or output.
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
 from babel.numbers import format_decimal, get_currency_name, get_decimal_symbol
@@ -153,7 +153,7 @@ def _months(locale: Locale) -> dict[str, int]:
     return found
 
 
-@cache
+@lru_cache(maxsize=64)
 def tongue(tag: str) -> Tongue | None:
     """For a BCP 47 tag; None for a language that is not spelled out here."""
     parts = tag.replace("_", "-").split("-")

@@ -18,7 +18,7 @@ _RUNS = re.compile(
 )
 _LEFT_OVER = re.compile(r"[*`|~^\\<>_]+")
 _BLANKS = re.compile(r"\s+")
-_BEFORE_MARK = re.compile(r" +(?=[.,!?…।،؟](?:\s|\Z))")
+_BEFORE_MARK = re.compile(r" +(?=[.,…،](?:\s|\Z))")
 
 
 def fold(text: Aligned) -> Aligned:

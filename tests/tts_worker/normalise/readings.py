@@ -37,6 +37,11 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("Agent 007.", "Agent zero zero seven."),
         ("Mail anna.b@example.com!", "Mail anna dot b at example dot com!"),
         ("See https://www.example.com/a-b?x=1.", "See www dot example dot com slash a dash b."),
+        (
+            "Is it www.example.org/a? Or example.com, or http://a.example:80/?",
+            "Is it www dot example dot org slash a? Or example dot com, or a dot example?",
+        ),
+        ("A 3-bedroom, 2-in-1 flat.", "A three-bedroom, two-in-one flat."),
         ("Mr. Lee, e.g. Mrs. Ray vs. Ms. Day.", "Mister Lee, for example Missus Ray versus Miz Day."),
         ("St. Mary's on Main St. in town.", "Saint Mary's on Main Street in town."),
         ("Milk, eggs, etc. Then bread & jam.", "Milk, eggs, et cetera. Then bread and jam."),
@@ -105,6 +110,7 @@ READINGS: dict[str, list[tuple[str, str]]] = {
             "Vom 1.-3. Mai, am 1. und 2. Mai, am 5.",
             "Vom ersten bis dritten Mai, am ersten und zweiten Mai, am fünften.",
         ),
+        ("Kunst, 8. Jh., 2. Kapitel, 1. Klasse.", "Kunst, achtes Jahrhundert, zweites Kapitel, erste Klasse."),
         ("Die 90er, 1 Mio. Leute.", "Die neunziger, eine Million Leute."),
         (
             "Kunde 4711-0815 in 10115 Berlin.",
@@ -208,6 +214,7 @@ READINGS: dict[str, list[tuple[str, str]]] = {
         ("Il 50% di 3,5.", "Il cinquanta per cento di tre virgola cinque."),
         ("Sono 3 milioni di euro.", "Sono tre milioni di euro."),
         ("Il 2° piano, la 3ª volta.", "Il secondo piano, la terza volta."),
+        ("1 studente, 1 zio, 1 gatto, 24/7.", "uno studente, uno zio, un gatto, ventiquattro sette."),
         ("Il 31/12 o il 3/4.", "Il trentuno dicembre o il tre aprile."),
         ("Fuori 20 °C.", "Fuori venti gradi Celsius."),
         ("Nel 1998.", "Nel millenovecentonovantotto."),

@@ -43,7 +43,7 @@ from tts_worker.normalise import normalise
         ("one -- two --- three", "one – two – three."),
         ("He said 'hello there' and ‘bye’.", "He said hello there and bye."),
         ("'It's mine', she said", "It's mine, she said."),
-        ("yes , no !", "yes, no!"),
+        ("yes , no .", "yes, no."),
     ],
 )
 def test_clean_up(text: str, spoken: str) -> None:
@@ -57,6 +57,7 @@ def test_clean_up(text: str, spoken: str) -> None:
         ("नमस्ते।", "hi-IN", "नमस्ते।"),
         ("هل تسمعني؟", "ar", "هل تسمعني؟"),
         ("¿Qué tal?", "es-ES", "¿Qué tal?"),
+        ("Bonjour\u00a0! Ça va ?", "fr-FR", "Bonjour ! Ça va ?"),
         ("L'été « chaud »", "fr-FR", "L'été « chaud »."),
         ("Er sagt ‚nein‘ und „ja“", "de-DE", "Er sagt nein und „ja“."),
     ],
