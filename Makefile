@@ -30,6 +30,8 @@ protos: .venv/ready ## regenerate the code of the contracts
 
 lock: .venv/ready ## write requirements.lock from pyproject.toml
 	$(BIN)/pip-compile --quiet --all-extras --strip-extras --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+	@# A build for a special processor may have answered; its name is not in the registry.
+	@sed -i "s/^torch==\([0-9.]*\)+.*/torch==\1/" requirements.lock
 
 .venv/ready: requirements.lock pyproject.toml scripts/bootstrap.py
 	@$(PYTHON) scripts/bootstrap.py

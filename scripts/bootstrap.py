@@ -8,6 +8,8 @@ import sys
 MIN_VERSION = (3, 11)
 NEEDED_BYTES = 3 * 10**9
 LEFT_BYTES = 50 * 10**6  # with less than this left, a failed step has failed for want of space
+GRAPHICS = "/dev/nvidiactl"  # there where an NVIDIA driver is
+SMALL_TORCH = "https://download.pytorch.org/whl/cpu"  # torch without CUDA: a tenth of the registry's build
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -33,8 +35,9 @@ def check_disk(root: str, free: int) -> None:
 class Setup:
     """The steps. `call` runs a command and returns its exit code, `free` says how many bytes are left."""
 
-    def __init__(self, root=ROOT, call=subprocess.call, free=None):  # type: ignore[no-untyped-def]
+    def __init__(self, root=ROOT, call=subprocess.call, free=None, graphics=GRAPHICS):  # type: ignore[no-untyped-def]
         self.root = root
+        self.graphics = graphics
         self.venv = os.path.join(root, ".venv")
         self.python = os.path.join(self.venv, "bin", "python")
         self._call = call
@@ -49,6 +52,8 @@ class Setup:
         ready = os.path.join(self.venv, "ready")
         # Once all is there pip would name every package as already satisfied; what goes wrong it says all the same.
         quiet = ("--quiet",) if os.path.exists(ready) else ()
+        if not quiet and not os.path.exists(self.graphics):
+            self._small_torch()
         first = "installing pinned packages (2/3; the first time takes a minute or two)"
         self._pip(first, *quiet, "-r", "requirements.lock")
         self._pip("installing trunkline itself (3/3)", "--quiet", "--no-deps", "--editable", ".")
@@ -63,6 +68,19 @@ class Setup:
             # Half a .venv would look like a whole one the next time.
             shutil.rmtree(self.venv, ignore_errors=True)
             raise
+
+    def _small_torch(self) -> None:
+        """Put the build without CUDA where there is no NVIDIA card. When it cannot be had, the next step takes the
+        registry's, which is several GB larger and works as well."""
+        with open(os.path.join(self.root, "requirements.lock")) as lock:
+            pinned = [line.strip() for line in lock if line.startswith("torch==")]
+        options = ("--quiet", "--no-deps", "--retries", "0", "--timeout", "10", "--index-url", SMALL_TORCH)
+        for torch in pinned:
+            sys.stdout.write("setup: %s without CUDA, since no NVIDIA card is here\n" % torch)
+            sys.stdout.flush()
+            pip = (self.python, "-m", "pip", "--disable-pip-version-check", "install")
+            if self._call((*pip, *options, torch), cwd=self.root) != 0:
+                sys.stdout.write("setup: not to be had; the next step brings the larger build\n")
 
     def _pip(self, step: str, *what: str) -> None:
         pip = (self.python, "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "on")

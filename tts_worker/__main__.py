@@ -28,6 +28,9 @@ def parse() -> argparse.Namespace:
     one.add_argument("--seed", type=int, default=0, help="the same seed gives the same sound (default 0)")
     one.add_argument("--voice", default="", help="one that `voices` lists (default: the first)")
     commands.add_parser("voices", help="list the voices")
+    look = commands.add_parser("inspect", help="tensors and totals of a flow-matching model, without loading it")
+    look.add_argument("path", nargs="?", type=Path, help="checkpoint, or the folder that holds it and params.json")
+    look.add_argument("--config", help="instead: a params.json, or a shipped one (4b, micro, nano)")
     return parser.parse_args()
 
 
@@ -41,6 +44,10 @@ def main() -> None:
             say.say(settings, say.Wish(**wish))
         case "voices":
             say.voices(settings)
+        case "inspect":
+            from tts_worker import inspection  # needs torch, which serving the packaged voice does not
+
+            inspection.show(arguments.path, arguments.config)
         case _:
             run(settings, partial(build.service, settings))
 

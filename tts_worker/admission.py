@@ -4,11 +4,48 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from services.errors import Busy
+from tts_worker.engine import FRAME_SECONDS
 
 RETRY_AFTER = 1.0
 """Seconds; about the length of a phrase."""
 TOO_LATE = 2.0
 """Seconds that a stream on the line has waited beyond its due: one more would make it worse for all."""
+
+
+@dataclass
+class StepTime:
+    """How long a step of many streams takes, learned while they speak: a + b · streams, recent steps counting most.
+
+    For engines that make a frame of every stream in each step; the step must be shorter than the frame.
+    """
+
+    share: float = 0.9
+    """Of a frame that a step may take."""
+    _weight: float = 0.0
+    _sums: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # of n, t, n², n·t
+
+    _FORGET = 0.98
+
+    def observe(self, streams: int, seconds: float) -> None:
+        """A step is over."""
+        new = (float(streams), seconds, float(streams**2), streams * seconds)
+        self._weight = self._weight * self._FORGET + 1
+        n, t, nn, nt = (old * self._FORGET + value for old, value in zip(self._sums, new, strict=True))
+        self._sums = (n, t, nn, nt)
+
+    def predicted(self, streams: int) -> float:
+        """Seconds of a step of so many; 0 while nothing is known. A larger batch is never taken to be quicker."""
+        if not self._weight:
+            return 0.0
+        n, t, nn, nt = (value / self._weight for value in self._sums)
+        spread = nn - n * n
+        # Where all steps were alike nothing tells what one more costs: as if all of it were in proportion.
+        slope = (nt - n * t) / spread if spread > 0.25 else t / n
+        return t + max(0.0, slope) * (streams - n)
+
+    def allows(self, streams: int, frame: float) -> bool:
+        """Whether so many would stay in real time."""
+        return self.predicted(streams) <= self.share * frame
 
 
 @dataclass
@@ -19,6 +56,8 @@ class Line:
     passes every stream that is ahead of its listener, and waits for those that are behind.
     """
 
+    step_time: StepTime | None = None
+    """Of engines that make a frame of every stream in each step."""
     _due: dict[Hashable, float] = field(default_factory=dict)
     _waiting: dict[Hashable, None] = field(default_factory=dict)
 
@@ -75,5 +114,8 @@ class Places:
         index = min(range(len(self.lines)), key=lambda i: len(self.lines[i]))
         if (late := self.lines[index].late(now)) > TOO_LATE:
             raise Busy(f"the engine is {late:.1f} s behind", RETRY_AFTER)
+        line = self.lines[index]
+        if line.step_time is not None and not line.step_time.allows(len(line) + 1, FRAME_SECONDS):
+            raise Busy(f"{len(line) + 1} streams would not stay in real time", RETRY_AFTER)
         self.lines[index].enter(stream)
         return index

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from protos.text_to_speech_pb2 import DESCRIPTOR
@@ -24,6 +25,11 @@ def engine_builder(settings: TtsSettings) -> Callable[[], Engine[Any]]:
             from tts_worker.hibari import HibariEngine  # the scripted engine needs no onnxruntime
 
             return lambda: HibariEngine(settings.model_file)
+        case "voxtral":
+            from tts_worker.voxtral import from_folder  # only this engine needs torch
+
+            folder = Path(settings.model_folder)
+            return lambda: from_folder(folder, settings.device, settings.slots, settings.positions)
         case "scripted":
             return lambda: ScriptedEngine(settings.scripted_delay)
 

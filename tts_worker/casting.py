@@ -29,6 +29,8 @@ class Casting:
     """How a stream sounds: what `Open` said, checked and completed."""
 
     voice: Voice
+    language: str
+    """One of the voice's."""
     rate: int
     encoding: Encoding
     seed: int
@@ -59,11 +61,13 @@ def cast(open_: Open, model: str, voices: tuple[Voice, ...], default_seed: int) 
     if open_.seed is not None and not 0 <= open_.seed < 1 << 64:
         raise InvalidRequest("open.seed", f"{open_.seed}; valid: 0 to 2^64 - 1")
     speed = 1.0 if speed is None else speed
-    maker = fingerprint(model, voice.name, speed, guidance)
+    language = _language(voice, open_.language)
+    maker = fingerprint(model, voice.name, language, speed, guidance)
     resume = _resume(open_, maker)
     given = open_.seed if open_.seed is not None else default_seed
     return Casting(
         voice=voice,
+        language=language,
         rate=open_.sample_rate,
         encoding=open_.encoding,
         seed=resume.seed if resume else given,
@@ -76,8 +80,16 @@ def cast(open_: Open, model: str, voices: tuple[Voice, ...], default_seed: int) 
 
 def speaks(voice: Voice, language: str) -> bool:
     """Whether the voice speaks `language`: "en" is any English, "en-US" that of the United States."""
-    wanted = language.lower()
-    return not wanted or any(f"{known.lower()}-".startswith(f"{wanted}-") for known in voice.languages)
+    return not language or any(_is(known, language) for known in voice.languages)
+
+
+def _is(known: str, wanted: str) -> bool:
+    return f"{known.lower()}-".startswith(f"{wanted.lower()}-")
+
+
+def _language(voice: Voice, wanted: str) -> str:
+    """The one that is meant: the voice's first, or its first that is a `wanted`."""
+    return next((known for known in voice.languages if not wanted or _is(known, wanted)), "")
 
 
 def _voice(open_: Open, voices: tuple[Voice, ...]) -> Voice:
@@ -105,7 +117,7 @@ def _resume(open_: Open, maker: int) -> Resume | None:
     except ForeignBlob as error:
         raise InvalidRequest("open.resume", str(error)) from None
     if resume.maker != maker:
-        raise InvalidRequest("open.resume", "made with another model, voice, speed or guidance")
+        raise InvalidRequest("open.resume", "made with another model, voice, language, speed or guidance")
     if open_.seed is not None and open_.seed != resume.seed:
         raise InvalidRequest("open.seed", "differs from the seed in open.resume; leave it out")
     return resume

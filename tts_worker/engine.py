@@ -11,6 +11,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from services.errors import ServiceError
+
 Sound = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 24_000
@@ -49,6 +51,8 @@ class Utterance:
     """Begin with this piece: the earlier ones were heard already."""
     state: bytes = b""
     """`Piece.state` of the piece to begin with."""
+    language: str = ""
+    """BCP 47, one of the voice's. Says how numbers and dates are read; empty: the voice's first."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of speech of whole frames. It begins and ends in silence, so pieces join without a click."""
+    """A stretch of speech of whole frames. Without `before` it begins and ends in silence, so that pieces join without
+    a click; with it, it goes on where the piece before it ended."""
 
     samples: Sound
     """[frames * FRAME], -1 to 1."""
@@ -74,6 +79,8 @@ class Piece:
     """The phrase ends with this piece."""
     state: bytes = b""
     """What else `Engine.begin` needs to make this piece again; empty if its index is enough."""
+    before: Sound | None = None
+    """The last `sound.HISTORY` samples in front of this piece, zeros where there were none."""
 
     @property
     def frames(self) -> int:
@@ -82,9 +89,9 @@ class Piece:
 
 
 class Engine(Protocol[S]):
-    """A model that speaks. Only the thread that owns it calls `load`, `begin` and `step`.
+    """A model that speaks. Only the thread that owns it calls `load`, `begin`, `step` and `end`.
 
-    `S` is the state of one phrase under way; the caller keeps it and may drop it at any time.
+    `S` is the state of one phrase under way; the caller keeps it, until its last piece or until it calls `end`.
     """
 
     @property
@@ -107,9 +114,14 @@ class Engine(Protocol[S]):
         ...
 
     def begin(self, utterance: Utterance) -> S:
-        """Prepare to speak, from `utterance.piece` on."""
+        """Prepare to speak, from `utterance.piece` on. Raises ServiceError."""
         ...
 
-    def step(self, speeches: Sequence[S]) -> list[Piece]:
-        """The next piece of each. No phrase may be stepped after its last piece."""
+    def step(self, speeches: Sequence[S]) -> Sequence[Piece | ServiceError | None]:
+        """Go on with each. Gives its next piece, None where that takes another step, or why it has come to its end
+        for no fault of the others. No phrase may be stepped after its last piece."""
+        ...
+
+    def end(self, speech: S) -> None:
+        """A phrase that nobody wants any more: free what it holds. Not called after a last piece or an error."""
         ...

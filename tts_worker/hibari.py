@@ -127,6 +127,9 @@ class HibariEngine:
         """Speak the next sentence of each."""
         return [self._speak(speech) for speech in speeches]
 
+    def end(self, speech: HibariSpeech) -> None:
+        """It holds nothing."""
+
     def _speak(self, speech: HibariSpeech) -> Piece:
         index = speech.next
         speech.next += 1

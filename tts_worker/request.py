@@ -143,6 +143,7 @@ class Stream:
             guidance=self.casting.guidance,
             piece=resume.piece if resume else 0,
             state=resume.state if resume else b"",
+            language=self.casting.language,
         )
         first = resume.piece_frame if resume else 0
         return Order(phrase, utterance, first, resume.frame - first if resume else 0)

@@ -9,10 +9,11 @@ from pathlib import Path
 from services.errors import ServiceError
 from tts_worker.build import studio
 from tts_worker.casting import Open, cast
+from tts_worker.desk import Format
 from tts_worker.request import Flush, Phrase, Stream
 from tts_worker.settings import TtsSettings
 from tts_worker.sound import Encoding
-from tts_worker.studio import Format, Studio
+from tts_worker.studio import Studio
 
 
 @dataclass(frozen=True)

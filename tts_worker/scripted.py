@@ -66,6 +66,9 @@ class ScriptedEngine:
         time.sleep(self._delay)
         return [self._hum(speech) for speech in speeches]
 
+    def end(self, speech: ScriptedSpeech) -> None:
+        """It holds nothing."""
+
     @staticmethod
     def _hum(speech: ScriptedSpeech) -> Piece:
         index = speech.next

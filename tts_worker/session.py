@@ -10,10 +10,11 @@ from services.errors import InvalidRequest
 from services.server import Drain
 from tts_worker import metrics
 from tts_worker.casting import Casting, Open, cast
+from tts_worker.desk import Format
 from tts_worker.engine import FRAME_SECONDS
 from tts_worker.request import Audio, Command, Flush, Order, Phrase, Recital, Stream
 from tts_worker.sound import Encoding
-from tts_worker.studio import Format, Seat, Studio
+from tts_worker.studio import Seat, Studio
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,24 @@ class TtsSettings(ServiceSettings):
 
     prefix: ClassVar[str] = "TRUNKLINE_TTS_"
 
-    engine: Literal["hibari", "scripted"] = Field(
-        "hibari", description="hibari: the packaged neural voice. scripted: a hum without a model, for tests."
+    engine: Literal["hibari", "voxtral", "scripted"] = Field(
+        "hibari",
+        description="hibari: the packaged neural voice. voxtral: a flow-matching model from model_folder. "
+        "scripted: a hum without a model, for tests.",
     )
+    model_folder: str = Field(
+        "",
+        description="voxtral: folder with params.json, consolidated.safetensors, voice_embedding/*.pt, and tekken.json "
+        "unless the model reads bytes.",
+    )
+    slots: int = Field(8, ge=1, le=2000, description="voxtral: phrases spoken at the same time; each takes cache.")
+    positions: int = Field(
+        1024,
+        ge=64,
+        le=65536,
+        description="voxtral: voice, text and frames of a phrase together; 12.5 frames are a second.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="voxtral: auto takes a GPU where there is one.")
     model_file: str = Field("", description="Another ONNX export of the hibari network; empty takes the packaged one.")
     max_streams: int = Field(64, ge=1, le=1000, description="Streams at once; one more is refused with a retry time.")
     threads: int = Field(

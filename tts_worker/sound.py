@@ -16,6 +16,8 @@ WINDOW = SAMPLE_RATE // 100
 _KEPT = SAMPLE_RATE // 50
 """20 ms on either side: the onset of a plosive or the end of a fricative lies under the threshold."""
 _FADE = SAMPLE_RATE // 200
+HISTORY = SAMPLE_RATE // 25
+_LAG = SAMPLE_RATE // 100
 
 
 class Encoding(Enum):
@@ -56,12 +58,14 @@ def faded(samples: Sound) -> Sound:
     return result
 
 
-def encode(samples: Sound, rate: int, encoding: Encoding) -> bytes:
-    """`samples` at 24 kHz, whole frames of silent ends, as bytes at `rate`. The same input gives the same bytes."""
+def encode(samples: Sound, rate: int, encoding: Encoding, before: Sound | None = None) -> bytes:
+    """`samples` at 24 kHz, whole frames, as bytes at `rate`. The same input gives the same bytes.
+
+    Without `before` they begin and end in silence. With it they go on from there: the last HISTORY samples of what came
+    before (zeros at the beginning). Other rates then lag by 10 ms, since a resampler needs to see what follows.
+    """
     if rate != SAMPLE_RATE:
-        wanted = len(samples) * rate // SAMPLE_RATE
-        samples = soxr.resample(samples, SAMPLE_RATE, rate, quality="HQ")
-        samples = np.pad(samples[:wanted], (0, max(0, wanted - len(samples))))
+        samples = _resampled(samples, rate, before)
     pcm = np.round(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
     match encoding:
         case Encoding.PCM_S16LE:
@@ -70,6 +74,16 @@ def encode(samples: Sound, rate: int, encoding: Encoding) -> bytes:
             return _MULAW[pcm.astype(np.int32) + 32768].tobytes()
         case Encoding.ALAW:
             return _ALAW[pcm.astype(np.int32) + 32768].tobytes()
+
+
+def _resampled(samples: Sound, rate: int, before: Sound | None) -> Sound:
+    wanted = len(samples) * rate // SAMPLE_RATE
+    first = 0
+    if before is not None:
+        samples = np.concatenate((before, samples))
+        first = (len(before) - _LAG) * rate // SAMPLE_RATE
+    result: Sound = soxr.resample(samples, SAMPLE_RATE, rate, quality="HQ")[first : first + wanted]
+    return np.pad(result, (0, max(0, wanted - len(result))))
 
 
 def _mulaw_table() -> npt.NDArray[np.uint8]:

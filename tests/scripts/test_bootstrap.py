@@ -32,9 +32,15 @@ class Shell:
 
 
 def _run(
-    root: Path, shell: Shell, version: tuple[int, ...] = (3, 12, 1), free: Callable[[], int] = lambda: ENOUGH
+    root: Path,
+    shell: Shell,
+    version: tuple[int, ...] = (3, 12, 1),
+    free: Callable[[], int] = lambda: ENOUGH,
+    card: str = "card",
 ) -> None:
-    Setup(str(root), shell, free).run(version)  # type: ignore[no-untyped-call]
+    (root / "requirements.lock").write_text("numpy==2.0\ntorch==2.13.0\n    # via x\n", encoding="utf-8")
+    (root / "card").touch()
+    Setup(str(root), shell, free, str(root / card)).run(version)  # type: ignore[no-untyped-call]
 
 
 def test_makes_the_environment_in_three_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +55,22 @@ def test_makes_the_environment_in_three_steps(tmp_path: Path, capsys: pytest.Cap
     assert [f"({n}/3" in capsys_line for n, capsys_line in enumerate(capsys.readouterr().out.splitlines(), 1)] == [
         True, True, True,
     ]  # fmt: skip
+
+
+def test_without_an_nvidia_card_torch_comes_without_cuda(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    _run(tmp_path, shell, card="none")
+    (torch,) = (line for line in shell.commands if "torch==2.13.0" in line)
+    assert "--index-url https://download.pytorch.org/whl/cpu" in torch
+    assert shell.commands.index(torch) == 1  # before the others, which then find it
+
+
+def test_the_larger_torch_does_when_the_small_one_cannot_be_had(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _run(tmp_path, Shell(tmp_path, failing="whl/cpu"), card="none")
+    assert "the next step brings the larger build" in capsys.readouterr().out
+    assert (tmp_path / ".venv" / "ready").exists()
 
 
 def test_an_environment_that_is_there_is_updated(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from services.errors import Busy
-from tts_worker.admission import TOO_LATE, Line, Places
+from tts_worker.admission import TOO_LATE, Line, Places, StepTime
 
 
 def test_a_first_phrase_passes_streams_that_are_ahead_of_their_listener() -> None:
@@ -82,3 +82,49 @@ def test_nobody_is_let_in_while_the_engine_is_far_behind() -> None:
         places.enter("too late", now=10.1 + TOO_LATE)
     places.lines[0].pick(1)
     places.enter("after", now=20.0)
+
+
+def test_a_step_that_grows_with_its_streams_is_foreseen() -> None:
+    times = StepTime()
+    assert times.predicted(100) == 0.0
+    for streams in (1, 2, 3, 4) * 5:
+        times.observe(streams, 0.010 + 0.005 * streams)
+    assert times.predicted(8) == pytest.approx(0.050)
+    assert times.allows(12, 0.08)
+    assert not times.allows(13, 0.08)
+
+
+def test_what_was_never_varied_is_taken_for_proportional() -> None:
+    times = StepTime()
+    for _ in range(10):
+        times.observe(4, 0.040)
+    assert times.predicted(6) == pytest.approx(0.060)
+
+
+def test_recent_steps_count_most() -> None:
+    times = StepTime()
+    for seconds, count in ((0.07, 100), (0.02, 300)):
+        for _ in range(count):
+            times.observe(2, seconds)
+    assert times.predicted(2) == pytest.approx(0.02, abs=0.001)
+
+
+def test_a_larger_batch_is_never_taken_to_be_quicker() -> None:
+    times = StepTime()
+    for _ in range(10):
+        times.observe(1, 0.04)
+        times.observe(8, 0.03)
+    assert times.predicted(16) >= 0.03
+
+
+def test_a_stream_too_many_is_refused_before_it_harms_the_others() -> None:
+    line = Line(StepTime())
+    places = Places(100, (line,))
+    assert line.step_time is not None
+    for streams in (1, 2, 3) * 5:
+        line.step_time.observe(streams, 0.020 * streams)
+    for stream in range(3):
+        places.enter(stream, 0.0)
+    with pytest.raises(Busy, match="4 streams would not stay in real time"):
+        places.enter("one more", 0.0)
+    assert places.taken == 3

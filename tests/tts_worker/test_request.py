@@ -61,6 +61,23 @@ def test_languages_are_matched_by_their_parts() -> None:
     assert not speaks(VOICES[1], "en-US")
 
 
+@pytest.mark.parametrize(
+    ("options", "language"),
+    [
+        ({}, "en-US"),
+        ({"language": "EN"}, "en-US"),
+        ({"voice": "luna"}, "de-DE"),
+        ({"voice": "luna", "language": "en"}, "en"),
+    ],
+)
+def test_the_engine_is_told_the_language(options: dict[str, Any], language: str) -> None:
+    stream = Stream(casting(**options))
+    stream.take(Phrase(1, "text"))
+    order = stream.next()
+    assert order is not None
+    assert order.utterance.language == language
+
+
 def test_phrases_are_spoken_in_order_and_flush_ends() -> None:
     stream = Stream(casting())
     for number in (3, 5):
@@ -176,8 +193,15 @@ def test_resume_fits_its_phrase_only() -> None:
 @pytest.mark.parametrize("options", [{"voice": "luna"}, {"speed": 1.5}, {"guidance": 1.0}])
 def test_resume_fits_its_voice_only(options: dict[str, Any]) -> None:
     blob = blobs_of(casting(), PHRASE)[0]
-    with pytest.raises(InvalidRequest, match="another model, voice, speed"):
+    with pytest.raises(InvalidRequest, match="another model, voice, language, speed"):
         casting(resume=blob, **options)
+
+
+def test_resume_fits_its_language_only() -> None:
+    blob = blobs_of(casting(voice="luna"), PHRASE)[0]
+    assert casting(resume=blob, voice="luna", language="de").resume is not None
+    with pytest.raises(InvalidRequest, match="another model, voice, language"):
+        casting(resume=blob, voice="luna", language="en")
 
 
 def test_resume_brings_its_seed() -> None:

@@ -1,0 +1,287 @@
+"""The model against the plain mathematics; and deliberate mistakes, each of which these checks must see."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tests.tts_worker.model import plain
+from tests.tts_worker.model.support import NANO, close, codes, model, published
+from tts_worker.model import codec_layers, convolution, flow, frames, layers, quantiser, rotary
+from tts_worker.model.backbone import Cache
+from tts_worker.model.config import SPECIALS
+from tts_worker.model.network import Voxtral, compute_tables
+
+GUIDANCE = 1.3
+
+
+def backbone_agrees(m: Voxtral) -> bool:
+    inputs = torch.randn(12, NANO.dim, generator=torch.Generator().manual_seed(3))
+    cache = Cache.empty(NANO, 1, 16, torch.float32, torch.device("cpu"))
+    states = m.backbone(inputs[None], torch.arange(12)[None], cache)[0]
+    return close(states, plain.backbone(published(m), NANO, inputs.double().numpy()))
+
+
+def heads_agree(m: Voxtral) -> bool:
+    generator = torch.Generator().manual_seed(4)
+    states = torch.randn(3, NANO.dim, generator=generator)
+    many = torch.randn(300, NANO.dim, generator=generator)  # among them such as would choose a code that is none
+    noise = torch.randn(3, NANO.audio.n_acoustic_codebook, generator=generator)
+    sampled = m.heads.sample(states, noise, torch.tensor([GUIDANCE] * 3))
+    t = published(m)
+    wanted = [
+        plain.sample(t, NANO, s, n, GUIDANCE)
+        for s, n in zip(states.double().numpy(), noise.double().numpy(), strict=True)
+    ]
+    semantic = m.heads.semantic_logits(many).argmax(-1).tolist()
+    return close(sampled, np.array(wanted)) and semantic == [plain.semantic(t, NANO, s) for s in many.double().numpy()]
+
+
+def frames_agree(m: Voxtral) -> bool:
+    some = codes(NANO, 1, 4)[0] + SPECIALS
+    t = published(m)
+    embedded = np.array([plain.frame_embedding(t, NANO, frame) for frame in some.tolist()])
+    values = (torch.arange(-24, 24) / 16).reshape(-1, NANO.audio.n_acoustic_codebook)  # ties among them, exact
+    levels = NANO.audio.acoustic_codebook_size
+    grid = [[code + SPECIALS for code in plain.acoustic(row, levels)] for row in values.double().numpy()]
+    made = frames.frame_of(torch.full((len(values),), 7), values, levels)[:, 1:].tolist()
+    return close(m.frame_embedding(some), embedded) and made == grid
+
+
+def decoder_agrees(m: Voxtral) -> bool:
+    some = codes(NANO, 1, 9)
+    return close(m.decoder.whole(some)[0], plain.decode(published(m), NANO.codec, some[0].numpy()))
+
+
+def encoder_agrees(m: Voxtral) -> bool:
+    assert m.encoder is not None
+    generator = torch.Generator().manual_seed(5)
+    samples = torch.randn(1, 5 * NANO.codec.frame, generator=generator)
+    latent, _ = m.encoder(samples, m.encoder.fresh(1))
+    wanted = plain.encode(published(m), NANO.codec, samples[0].double().numpy())
+    return m.decoder.quantiser.encode(latent)[0].tolist() == wanted.tolist()
+
+
+CHECKS = (backbone_agrees, heads_agree, frames_agree, decoder_agrees, encoder_agrees)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@torch.inference_mode()
+def test_the_model_computes_what_the_plain_mathematics_does(check: Callable[[Voxtral], bool]) -> None:
+    assert check(model())
+
+
+# -- mistakes ---------------------------------------------------------------------------------------------------------
+
+Patch = pytest.MonkeyPatch
+
+
+def half_split_rotary(patch: Patch) -> None:
+    def turned(self: rotary.Rotary, x: Tensor, positions: Tensor) -> Tensor:
+        cos, sin = self.cos[positions].unsqueeze(1), self.sin[positions].unsqueeze(1)
+        first, second = x.chunk(2, dim=-1)
+        return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
+
+    patch.setattr(rotary.Rotary, "forward", turned)
+
+
+def no_rotary(patch: Patch) -> None:
+    patch.setattr(rotary.Rotary, "forward", lambda self, x, positions: x)
+
+
+def rotary_the_other_way_round(patch: Patch) -> None:
+    right = rotary.Rotary.forward
+    patch.setattr(rotary.Rotary, "forward", lambda self, x, positions: right(self, x.flip(-1), positions).flip(-1))
+
+
+def sines_before_cosines(patch: Patch) -> None:
+    def token(self: flow.Heads, t: Tensor) -> Tensor:
+        angles = t[:, None] * self.frequencies
+        made: Tensor = self.time_in(torch.cat((angles.sin(), angles.cos()), dim=-1))
+        return made
+
+    patch.setattr(flow.Heads, "time_token", token)
+
+
+def one_step_more(patch: Patch) -> None:
+    made = flow.Heads.__init__
+
+    def init(self: flow.Heads, *arguments: object) -> None:
+        made(self, *arguments)  # type: ignore[arg-type]
+        self.steps += 1
+
+    patch.setattr(flow.Heads, "__init__", init)
+
+
+def time_at_the_end_of_the_step(patch: Patch) -> None:
+    patch.setattr(flow.Heads, "times", lambda self: (torch.arange(self.steps) + 1) / self.steps)
+
+
+def guidance_forgotten(patch: Patch) -> None:
+    right = flow.Heads.sample
+    patch.setattr(flow.Heads, "sample", lambda self, s, n, g: right(self, s, n, torch.ones_like(g)))
+
+
+def empty_allowed(patch: Patch) -> None:
+    def logits(self: flow.Heads, state: Tensor) -> Tensor:
+        raw: Tensor = self.semantic(state).float()
+        raw[:, self._codes :] = -torch.inf
+        return raw
+
+    patch.setattr(flow.Heads, "semantic_logits", logits)
+
+
+def padding_rows_allowed(patch: Patch) -> None:
+    patch.setattr(flow.Heads, "semantic_logits", lambda self, state: self.semantic(state).float())
+
+
+def head_masked_as_if_causal(patch: Patch) -> None:
+    right = layers.attend
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+        return right(q, k, v, torch.ones(q.shape[2], k.shape[2]).tril().bool() if mask is None else mask)
+
+    patch.setattr(flow, "attend", attend)
+
+
+def shift_forgotten(patch: Patch) -> None:
+    patch.setattr(frames, "frame_of", lambda s, a, levels: torch.cat((s[:, None], frames.quantised(a, levels)), dim=1))
+
+
+def rounded_offsets(patch: Patch) -> None:
+    def embed(self: frames.FrameEmbedding, codes: Tensor) -> Tensor:
+        offsets = torch.where(torch.arange(len(self.offsets)) > 0, self.offsets + 1, 0)
+        return functional.embedding(codes + offsets, self.weight).sum(-2)
+
+    patch.setattr(frames.FrameEmbedding, "forward", embed)
+
+
+def quantised_downwards(patch: Patch) -> None:
+    patch.setattr(frames, "quantised", lambda x, levels: ((x.clamp(-1, 1) + 1) / 2 * (levels - 1)).floor().long())
+
+
+def slopes_from_one_half(patch: Patch) -> None:
+    right = codec_layers.alibi_slopes
+    patch.setattr(codec_layers, "alibi_slopes", lambda heads: [right(heads)[1] * slope for slope in right(heads)])
+
+
+def window_one_short(patch: Patch) -> None:
+    right = codec_layers.CodecLayer.__init__
+    patch.setattr(codec_layers.CodecLayer, "__init__", lambda self, config, window: right(self, config, window - 1))
+
+
+def window_endless(patch: Patch) -> None:
+    right = codec_layers.CodecLayer.__init__
+    patch.setattr(codec_layers.CodecLayer, "__init__", lambda self, config, window: right(self, config, 99))
+
+
+def distance_rewarded(patch: Patch) -> None:
+    right = codec_layers.alibi_slopes
+    patch.setattr(codec_layers, "alibi_slopes", lambda heads: [-slope for slope in right(heads)])
+
+
+def norm_with_another_eps(patch: Patch) -> None:
+    right = layers.RMSNorm.__init__
+    patch.setattr(layers.RMSNorm, "__init__", lambda self, dim, eps: right(self, dim, 1e-5))
+
+
+def norm_without_the_mean(patch: Patch) -> None:
+    def norm(self: layers.RMSNorm, x: Tensor) -> Tensor:
+        return x / x.norm(dim=-1, keepdim=True) * self.weight
+
+    patch.setattr(layers.RMSNorm, "forward", norm)
+
+
+def zeros_before_the_first_code(patch: Patch) -> None:
+    right = convolution.CausalConv._padded
+    patch.setattr(convolution.CausalConv, "_padded", lambda self, x: 0 * right(self, x))
+
+
+def reflection_with_the_edge(patch: Patch) -> None:
+    right = convolution.CausalConv._padded
+
+    def padded(self: convolution.CausalConv, x: Tensor) -> Tensor:
+        return right(self, x) if self._padding == "replicate" else x[:, :, : self.past].flip(2)
+
+    patch.setattr(convolution.CausalConv, "_padded", padded)
+
+
+def transposed_cut_at_the_front(patch: Patch) -> None:
+    def forward(self: convolution.CausalUpConv, x: Tensor, past: Tensor, begun: Tensor) -> tuple[Tensor, Tensor]:
+        full = functional.conv_transpose1d(x, self.kernel(), stride=self._stride)
+        return full[:, :, full.shape[2] - x.shape[2] * self._stride :], past
+
+    patch.setattr(convolution.CausalUpConv, "forward", forward)
+
+
+def gate_and_up_changed_places(patch: Patch) -> None:
+    def forward(self: layers.FeedForward, x: Tensor) -> Tensor:
+        up, gate = self.gate_up(x).chunk(2, dim=-1)
+        down: Tensor = self.down(functional.silu(gate) * up)
+        return down
+
+    patch.setattr(layers.FeedForward, "forward", forward)
+
+
+def table_not_divided(patch: Patch) -> None:
+    patch.setattr(quantiser.Quantiser, "table", lambda self: self.embedding_sum.float())
+
+
+def acoustic_before_semantic(patch: Patch) -> None:
+    right = quantiser.Quantiser.decode
+
+    def decode(self: quantiser.Quantiser, codes: Tensor, table: Tensor) -> Tensor:
+        return right(self, codes, table).roll(-self.semantic_dim, dims=-1)
+
+    patch.setattr(quantiser.Quantiser, "decode", decode)
+
+
+def level_without_tanh(patch: Patch) -> None:
+    patch.setattr(Tensor, "tanh", lambda self: self.clamp(-1, 1))
+
+
+MISTAKES = (
+    (half_split_rotary, backbone_agrees),
+    (no_rotary, backbone_agrees),
+    (rotary_the_other_way_round, backbone_agrees),
+    (norm_without_the_mean, backbone_agrees),
+    (gate_and_up_changed_places, backbone_agrees),
+    (sines_before_cosines, heads_agree),
+    (one_step_more, heads_agree),
+    (time_at_the_end_of_the_step, heads_agree),
+    (guidance_forgotten, heads_agree),
+    (empty_allowed, heads_agree),
+    (padding_rows_allowed, heads_agree),
+    (head_masked_as_if_causal, heads_agree),
+    (shift_forgotten, frames_agree),
+    (rounded_offsets, frames_agree),
+    (quantised_downwards, frames_agree),
+    (slopes_from_one_half, decoder_agrees),
+    (window_one_short, decoder_agrees),
+    (window_endless, decoder_agrees),
+    (distance_rewarded, decoder_agrees),
+    (norm_with_another_eps, decoder_agrees),
+    (zeros_before_the_first_code, decoder_agrees),
+    (reflection_with_the_edge, decoder_agrees),
+    (transposed_cut_at_the_front, decoder_agrees),
+    (table_not_divided, decoder_agrees),
+    (acoustic_before_semantic, decoder_agrees),
+    (level_without_tanh, encoder_agrees),
+)
+
+
+@pytest.mark.parametrize(("mistake", "check"), MISTAKES, ids=lambda value: value.__name__)
+@torch.inference_mode()
+def test_a_mistake_is_seen(
+    mistake: Callable[[Patch], None], check: Callable[[Voxtral], bool], monkeypatch: Patch
+) -> None:
+    mistake(monkeypatch)
+    wrong = model()
+    compute_tables(wrong)
+    try:
+        assert not check(wrong)
+    finally:
+        monkeypatch.undo()
