@@ -22,10 +22,11 @@ import numpy.typing as npt
 
 from tts_worker.build import studio
 from tts_worker.casting import Open, cast
+from tts_worker.desk import Format
 from tts_worker.request import Flush, Phrase, Recital, Stream
 from tts_worker.settings import TtsSettings
 from tts_worker.sound import Encoding
-from tts_worker.studio import Format, Studio
+from tts_worker.studio import Studio
 
 RATE = 16_000
 TARGET_SECONDS = 0.150
