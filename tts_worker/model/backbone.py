@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tts_worker.model.config import Transformer
-from tts_worker.model.layers import FeedForward, Modules, Projections, RMSNorm, attend
+from tts_worker.model.layers import Block, Modules, RMSNorm, attend
 from tts_worker.model.rotary import Rotary
 
 
@@ -34,15 +34,8 @@ class Cache:
         return Cache(self.keys[:, first:end, :, :length], self.values[:, first:end, :, :length])
 
 
-class BackboneLayer(nn.Module):
+class BackboneLayer(Block):
     """Pre-norm attention and feed-forward."""
-
-    def __init__(self, config: Transformer) -> None:
-        super().__init__()
-        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
-        self.attention = Projections(config.dim, config.n_heads, config.n_kv_heads, config.head_dim)
-        self.ffn_norm = RMSNorm(config.dim, config.norm_eps)
-        self.feed_forward = FeedForward(config.dim, config.hidden_dim)
 
     def forward(
         self, x: Tensor, positions: Tensor, rotary: Rotary, keys: Tensor, values: Tensor, seen: Tensor

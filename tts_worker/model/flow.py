@@ -11,22 +11,15 @@ from torch import Tensor, nn
 
 from tts_worker.model.config import SPECIALS, AudioModel, Flow
 from tts_worker.model.frames import EMPTY
-from tts_worker.model.layers import FeedForward, Modules, Projections, RMSNorm, attend
+from tts_worker.model.layers import Block, Modules, RMSNorm, attend
 
 GUIDANCE = 1.2
 """The default of the family."""
 _LONGEST_PERIOD = 10_000.0
 
 
-class FlowLayer(nn.Module):
+class FlowLayer(Block):
     """As a backbone's layer, but every token sees every other and there are no positions."""
-
-    def __init__(self, config: Flow) -> None:
-        super().__init__()
-        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
-        self.attention = Projections(config.dim, config.n_heads, config.n_kv_heads, config.head_dim)
-        self.ffn_norm = RMSNorm(config.dim, config.norm_eps)
-        self.feed_forward = FeedForward(config.dim, config.hidden_dim)
 
     def qkv(self, x: Tensor) -> Tensor:
         """[B, T, D] → queries, keys and values side by side."""

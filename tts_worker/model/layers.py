@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tts_worker.model.config import Transformer
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -78,6 +80,17 @@ class Projections(nn.Module):
         batch, _, length, _ = attended.shape
         merged: Tensor = self.out(attended.transpose(1, 2).reshape(batch, length, -1))
         return merged
+
+
+class Block(nn.Module):
+    """The weights of a pre-norm layer: attention, then feed-forward."""
+
+    def __init__(self, sizes: Transformer) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(sizes.dim, sizes.norm_eps)
+        self.attention = Projections(sizes.dim, sizes.n_heads, sizes.n_kv_heads, sizes.head_dim)
+        self.ffn_norm = RMSNorm(sizes.dim, sizes.norm_eps)
+        self.feed_forward = FeedForward(sizes.dim, sizes.hidden_dim)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
