@@ -28,7 +28,10 @@ def recordings() -> list[Samples]:
 def reference(samples: Samples, rate: int) -> float:
     """Pipecat's features (its own code) and a session of its own."""
     import onnxruntime
-    from pipecat.audio.turn.smart_turn._whisper_features import compute_whisper_log_mel_features
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "wait_for", asyncio.wait_for)  # which pipecat replaces for the whole process
+        from pipecat.audio.turn.smart_turn._whisper_features import compute_whisper_log_mel_features
 
     sound = samples.astype(np.float32) / 32768
     sound = soxr.resample(sound, rate, 16000, quality="HQ") if rate != 16000 else sound
