@@ -11,8 +11,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from tts_worker.model.codec_config import Codec, Stage
 from tts_worker.model.codec_layers import CodecLayer, Window
-from tts_worker.model.config import Codec, Stage
 from tts_worker.model.convolution import CausalConv, CausalUpConv
 from tts_worker.model.layers import Modules
 from tts_worker.model.quantiser import Quantiser

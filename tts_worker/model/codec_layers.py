@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tts_worker.model.config import Codec
+from tts_worker.model.codec_config import Codec
 from tts_worker.model.layers import FeedForward, Projections, RMSNorm, attend
 
 

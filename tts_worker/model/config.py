@@ -10,7 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+
+from tts_worker.model.codec_config import Codec, Strict, integers
 
 SPECIALS = 2
 """Each codebook has EMPTY (0) and END (1) before its own entries."""
@@ -22,11 +24,7 @@ class ConfigError(Exception):
     """The file is not a configuration of the family; the text names file, field and what is wrong."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Transformer(_Strict):
+class Transformer(Strict):
     """Sizes that backbone and flow head have in common."""
 
     dim: int = Field(gt=0)
@@ -58,7 +56,7 @@ class Flow(Transformer):
     """Euler steps. The published file leaves it out, and 7 is what the reference runs."""
 
 
-class Encoding(_Strict):
+class Encoding(Strict):
     """How codes become a stream."""
 
     codebook_pattern: Literal["parallel"]
@@ -70,7 +68,7 @@ class Encoding(_Strict):
     single_trailing_segment: bool
 
 
-class AudioModel(_Strict):
+class AudioModel(Strict):
     """The codes as the backbone sees them, and the flow head."""
 
     semantic_codebook_size: int = Field(gt=0)
@@ -91,7 +89,7 @@ class AudioModel(_Strict):
         """Some files of the family have one string instead of the three sizes: semantic, then each acoustic book's."""
         if isinstance(values, dict) and "codebook_sizes" in values:
             values = dict(values)
-            sizes = _integers(values.pop("codebook_sizes"))
+            sizes = integers(values.pop("codebook_sizes"))
             if len(sizes) < 2 or len(set(sizes[1:])) != 1:
                 raise ValueError(f"codebook_sizes: {sizes}; valid: the semantic size, then equal acoustic sizes")
             values |= {
@@ -125,112 +123,7 @@ class AudioModel(_Strict):
         return 1 + self.n_acoustic_codebook
 
 
-class Codec(_Strict):
-    """The neural codec. The encoder's fields are absent where its weights are."""
-
-    channels: Literal[1]
-    sampling_rate: int = Field(gt=0)
-    pretransform_patch_size: int = Field(gt=0)
-    patch_proj_kernel_size: int = Field(gt=0)
-    semantic_codebook_size: int = Field(gt=0)
-    semantic_dim: int = Field(gt=0)
-    acoustic_codebook_size: int = Field(gt=1)
-    acoustic_dim: int = Field(gt=0)
-    dim: int = Field(gt=0)
-    hidden_dim: int = Field(gt=0)
-    head_dim: int = Field(gt=0)
-    n_heads: int = Field(gt=0)
-    n_kv_heads: int = Field(gt=0)
-    causal: Literal[True]
-    use_biases: Literal[False]
-    conv_weight_norm: bool
-    norm_eps: float = Field(gt=0)
-    qk_norm: bool
-    qk_norm_eps: float = Field(gt=0)
-    layer_scale: bool
-    layer_scale_init: float
-    attn_sliding_window_size: int = Field(gt=0)
-    half_attn_window_upon_downsampling: bool
-    decoder_transformer_lengths_str: str
-    decoder_convs_kernels_str: str
-    decoder_convs_strides_str: str
-    encoder_transformer_lengths_str: str = "2,2,2,2"
-    encoder_convs_kernels_str: str = "4,4,4,3"
-    encoder_convs_strides_str: str = "2,2,2,1"
-    voice: dict[str, int] = Field(default_factory=dict)
-    """Names of the reference voices."""
-
-    @cached_property
-    def decoder_stages(self) -> "tuple[Stage, ...]":
-        """From codes to patches: each a convolution, then transformer layers."""
-        window = self.attn_sliding_window_size
-        if self.half_attn_window_upon_downsampling:
-            window //= math.prod(_integers(self.decoder_convs_strides_str))
-        stages = []
-        for stage in _stages(self, "decoder"):
-            window *= stage.stride if self.half_attn_window_upon_downsampling else 1
-            stages.append(stage._replace_window(window))
-        return tuple(stages)
-
-    @cached_property
-    def encoder_stages(self) -> "tuple[Stage, ...]":
-        """From patches to codes: each transformer layers, then a convolution."""
-        window = self.attn_sliding_window_size
-        stages = []
-        for stage in _stages(self, "encoder"):
-            stages.append(stage._replace_window(window))
-            window //= stage.stride if self.half_attn_window_upon_downsampling else 1
-        return tuple(stages)
-
-    @property
-    def latent(self) -> int:
-        """Channels between encoder and decoder."""
-        return self.semantic_dim + self.acoustic_dim
-
-    @cached_property
-    def upsampling(self) -> int:
-        """Patches of a frame."""
-        return math.prod(stage.stride for stage in _stages(self, "decoder"))
-
-    @property
-    def frame(self) -> int:
-        """Samples of a frame."""
-        return self.pretransform_patch_size * self.upsampling
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Codec":
-        down, up = _stages(self, "encoder"), _stages(self, "decoder")
-        if any(stage.stride not in (1, 2) for stage in (*down, *up)):
-            raise ValueError("decoder_convs_strides_str, encoder_convs_strides_str: strides are 1 or 2")
-        if math.prod(s.stride for s in down) != math.prod(s.stride for s in up):
-            raise ValueError("encoder_convs_strides_str: the encoder shrinks by another factor than the decoder grows")
-        if self.n_heads * self.head_dim != self.dim or self.n_kv_heads != self.n_heads:
-            raise ValueError("n_heads: the codec's heads fill its width, and none is shared")
-        if self.half_attn_window_upon_downsampling and self.attn_sliding_window_size < 2 * self.upsampling:
-            raise ValueError(
-                f"attn_sliding_window_size: {self.attn_sliding_window_size}; at least {2 * self.upsampling}"
-            )
-        if self.patch_proj_kernel_size > self.upsampling:
-            # Reflection at the start looks that far ahead: with more, the first frame could not be decoded alone.
-            raise ValueError(f"patch_proj_kernel_size: at most the patches of a frame, {self.upsampling}")
-        return self
-
-
-class Stage(BaseModel):
-    """A convolution and the transformer layers beside it."""
-
-    model_config = ConfigDict(frozen=True)
-    layers: int
-    kernel: int
-    stride: int
-    window: int = 0
-    """Positions that a layer looks back."""
-
-    def _replace_window(self, window: int) -> "Stage":
-        return self.model_copy(update={"window": window})
-
-
-class Multimodal(_Strict):
+class Multimodal(Strict):
     """All that is not text."""
 
     bos_token_id: int
@@ -321,23 +214,6 @@ def parse_config(values: object, source: str) -> Config:
     except ValidationError as error:
         lines = (f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{source}: {'; '.join(lines)}") from None
-
-
-def _stages(codec: Codec, side: str) -> tuple[Stage, ...]:
-    columns = [
-        _integers(getattr(codec, f"{side}_{name}_str"))
-        for name in ("transformer_lengths", "convs_kernels", "convs_strides")
-    ]
-    if len({len(column) for column in columns}) != 1:
-        raise ValueError(f"{side}_*_str: lengths, kernels and strides are not equally many")
-    return tuple(Stage(layers=n, kernel=k, stride=s) for n, k, s in zip(*columns, strict=True))
-
-
-def _integers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except (ValueError, AttributeError):
-        raise ValueError(f"{text!r} is no list of numbers with commas between") from None
 
 
 def _rounded(rows: int) -> int:

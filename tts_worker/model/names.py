@@ -7,7 +7,8 @@ the two ways into a feed-forward.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tts_worker.model.config import Codec, Config, Stage, Transformer
+from tts_worker.model.codec_config import Codec, Stage
+from tts_worker.model.config import Config, Transformer
 
 Shape = tuple[int, ...]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tts_worker.model.config import Codec
+from tts_worker.model.codec_config import Codec
 from tts_worker.model.frames import dequantised
 
 _LEAST_USAGE = 1e-5

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from tts_worker.model.config import Codec, Config, Transformer
+from tts_worker.model.codec_config import Codec
+from tts_worker.model.config import Config, Transformer
 
 Array = npt.NDArray[np.float64]
 Tensors = Mapping[str, Array]
