@@ -6,6 +6,7 @@ Restarting is for `make run`; a benchmark or a test wants to see that something 
 import asyncio
 import contextlib
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,6 +20,9 @@ FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 STABLE_SECONDS = 60.0
 """A process that lived this long is started again without delay to speak of."""
 _LOG_TAIL_BYTES = 20_000
+_SETPRIV = shutil.which("setpriv")
+_NOT_ALONE = (_SETPRIV, "--pdeathsig", "TERM") if _SETPRIV else ()
+"""A supervisor that is killed cannot stop what it started: the kernel then asks them to, where util-linux is."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ class Supervisor:
             running.log_start = log.tell()
             # A session of its own: Ctrl-C reaches this process only, which then stops the others in order.
             running.process = await asyncio.create_subprocess_exec(
-                *program.command_prefix, sys.executable, "-m", program.module,
+                *_NOT_ALONE, *program.command_prefix, sys.executable, "-m", program.module,
                 env=dict(program.environment), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip

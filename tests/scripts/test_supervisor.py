@@ -2,14 +2,17 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from scripts.ports import free_port, is_free
+from scripts.stack import ROOT
 from scripts.supervisor import FIRST_DELAY, LONGEST_DELAY, Backoff, Program, StartFailed, Supervisor, why_it_ended
 from tests.waiting import until
 
@@ -131,3 +134,38 @@ def test_ports() -> None:
         with socket.socket(socket.AF_INET, kind) as taken:
             taken.bind(("127.0.0.1", port))
             assert not is_free(port)
+
+
+KILLED = """
+import asyncio, os, sys
+from pathlib import Path
+from tests.scripts.test_supervisor import Stage
+
+async def main():
+    supervisor = Stage(Path(sys.argv[1])).supervisor("steady")
+    await supervisor.start()
+    print(supervisor.pid("steady"), flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="util-linux is not installed: no setpriv")
+async def test_a_supervisor_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, str(tmp_path), cwd=ROOT, stdout=pipe)
+    assert process.stdout is not None
+    child = int(await process.stdout.readline())
+    assert Path(f"/proc/{child}").exists()
+    process.kill()
+    await process.wait()
+    await until(lambda: gone(child), seconds=30)  # by itself it would end after 60
+
+
+def gone(pid: int) -> bool:
+    """Ended, whether or not somebody has collected it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
