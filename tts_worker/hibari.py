@@ -90,6 +90,11 @@ class HibariEngine:
         return (Voice(_PACKAGED, ("en-US",), "American English, female"),)
 
     @property
+    def clones(self) -> bool:
+        """The network knows its own voice only."""
+        return False
+
+    @property
     def batch(self) -> int:
         """The network takes one sentence at a time."""
         return 1

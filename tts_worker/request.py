@@ -135,6 +135,7 @@ class Stream:
             raise InvalidRequest("phrase.phrase_id", problem)
 
     def _order(self, phrase: Phrase, resume: Resume | None) -> Order:
+        clip = self.casting.clip
         utterance = Utterance(
             text=phrase.text,
             voice=self.casting.voice.name,
@@ -144,6 +145,8 @@ class Stream:
             piece=resume.piece if resume else 0,
             state=resume.state if resume else b"",
             language=self.casting.language,
+            reference=clip.sound if clip else None,
+            reference_key=clip.key if clip else "",
         )
         first = resume.piece_frame if resume else 0
         return Order(phrase, utterance, first, resume.frame - first if resume else 0)

@@ -33,7 +33,7 @@ class Resume:
     text: int
     """`fingerprint` of the phrase's text."""
     maker: int
-    """`fingerprint` of what else the sound depends on: model, voice, speed, guidance."""
+    """`fingerprint` of what else the sound depends on: model, voice or recording, language, speed, guidance."""
     state: bytes = b""
     """The engine's own, to make that piece again."""
 

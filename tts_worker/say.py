@@ -57,7 +57,7 @@ async def _perform(stage: Studio, wish: Wish) -> bytes:
     opening = Open(
         voice=wish.voice, sample_rate=wish.rate, encoding=Encoding.PCM_S16LE, speed=wish.speed, seed=wish.seed
     )
-    casting = cast(opening, stage.model, stage.voices, wish.seed)
+    casting = cast(opening, stage.company, wish.seed)
     stream = Stream(casting)
     stream.take(Phrase(1, wish.text))
     stream.take(Flush())

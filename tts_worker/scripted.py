@@ -48,6 +48,11 @@ class ScriptedEngine:
         return (Voice("heart", ("en-US",), "a hum of the length of speech"),)
 
     @property
+    def clones(self) -> bool:
+        """A hum has no voice."""
+        return False
+
+    @property
     def batch(self) -> int:
         """One at a time, like the real one."""
         return 1

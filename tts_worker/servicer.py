@@ -124,5 +124,5 @@ def _open(message: pb.Open) -> Open:
         guidance=message.guidance if message.HasField("guidance") else None,
         speed=message.speed if message.HasField("speed") else None,
         resume=message.resume if message.HasField("resume") else None,
-        reference_audio=message.HasField("reference_audio"),
+        reference_audio=message.reference_audio if message.HasField("reference_audio") else None,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from services.errors import Unavailable
 from tts_worker import metrics
 from tts_worker.admission import Places
+from tts_worker.casting import Company
 from tts_worker.desk import Desk, Format
 from tts_worker.engine import SAMPLE_RATE, Engine, EngineError, Piece, Utterance, Voice
 from tts_worker.sound import Encoding
@@ -57,6 +58,11 @@ class Studio:
     def voices(self) -> tuple[Voice, ...]:
         """Those that can be asked for."""
         return self._desks[0].engine.voices
+
+    @property
+    def company(self) -> Company:
+        """What streams are cast from, once `start` has returned."""
+        return Company(self.model, self.voices, self._desks[0].engine.clones)
 
     @property
     def streams(self) -> int:

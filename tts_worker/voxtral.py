@@ -79,6 +79,11 @@ class VoxtralEngine:
         return tuple(Voice(name, _languages(name), "reference voice") for name in self._files.voice_names)
 
     @property
+    def clones(self) -> bool:
+        """Not yet, whether or not the model has an encoder."""
+        return False
+
+    @property
     def batch(self) -> int:
         """All slots."""
         return self._slots
