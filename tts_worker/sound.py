@@ -1,4 +1,4 @@
-"""PURE: from an engine's samples to what goes over the wire, and the trimming of silences."""
+"""PURE: from an engine's samples to what goes over the wire; silences trimmed, borders without clicks."""
 
 from enum import Enum
 
@@ -50,7 +50,7 @@ def voiced_range(loud: npt.NDArray[np.bool_]) -> tuple[int, int]:
 
 def faded(samples: Sound) -> Sound:
     """A copy that rises from zero and falls to zero within 5 ms."""
-    return fade_out(fade_in(samples))
+    return fade_in(fade_in(samples)[::-1])[::-1].copy()
 
 
 def fade_in(samples: Sound) -> Sound:
@@ -62,8 +62,12 @@ def fade_in(samples: Sound) -> Sound:
 
 
 def fade_out(samples: Sound) -> Sound:
-    """A copy that falls to zero within 5 ms, or within its second half."""
-    return fade_in(samples[::-1])[::-1].copy()
+    """A copy of a phrase's last piece that falls to zero within 5 ms and is silent for the last 10: at other rates
+    nothing of those is heard (see `encode`)."""
+    result = np.zeros_like(samples)
+    end = len(samples) - _LAG
+    result[:end] = fade_in(samples[:end][::-1])[::-1]
+    return result
 
 
 def released(level: float, length: int) -> Sound:
