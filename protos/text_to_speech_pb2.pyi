@@ -381,7 +381,7 @@ class Voice(_message.Message):
     name: _builtins.str
     description: _builtins.str
     sample: _builtins.bytes
-    """A sentence spoken by the voice: PCM_S16LE."""
+    """A sentence spoken by the voice in its first language, at most 4 s: PCM_S16LE."""
     sample_rate: _builtins.int
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
