@@ -213,6 +213,28 @@ def test_a_phrase_goes_on_after_any_message() -> None:
     assert frames == [[1, 2, 3, 4], [2, 3, 4], [3, 4], [4]]
 
 
+def test_spans_touch_though_an_engine_thinks_better_of_its_estimate() -> None:
+    """The first piece was said to end at 4; the second begins at 6 by what has been learned since, or at 2."""
+    for begun in (6, 2):
+        stream = Stream(casting())
+        stream.take(PHRASE)
+        order = stream.next()
+        assert order is not None
+        recital = Recital(order, casting())
+        messages = [m for p in (piece(2, 0, 4, False), piece(2, begun, 8, True)) for m in recital.messages(p)]
+        assert [a.span[1] for a in messages[:-1]] == [b.span[0] for b in messages[1:]]
+        assert (messages[0].span[0], messages[-1].span[1]) == (0, 8)
+
+
+def test_spans_touch_though_another_worker_has_another_estimate() -> None:
+    blob = blobs_of(casting(), PHRASE)[0]  # after "ab"
+    (order,) = resumed(blob, PHRASE)
+    messages = Recital(order, casting()).messages(piece(2, 0, 1, False))  # which is "a" here
+    assert [m.span for m in messages] == [(2, 2)]
+    (order,) = resumed(messages[0].resume, PHRASE)
+    assert [m.span for m in Recital(order, casting()).messages(piece(3, 0, 8, True))] == [(2, 8)]
+
+
 def test_after_a_complete_phrase_the_next_one_is_spoken_whether_or_not_the_first_is_sent_again() -> None:
     blob = blobs_of(casting(), PHRASE)[-1]
     following = Phrase(10, "next")
@@ -264,6 +286,7 @@ def test_a_seed_that_was_chosen_for_the_client_is_in_the_blob() -> None:
         seed=7,
         phrase_id=9,
         frame=1,
+        said=2,
         piece=0,
         piece_frame=0,
         text=unpack(blobs_of(casting(), PHRASE)[1]).text,
