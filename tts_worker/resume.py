@@ -55,8 +55,9 @@ def unpack(blob: bytes) -> Resume:
     body, check = blob[: -_CHECK.size], blob[-_CHECK.size :]
     if _CHECK.unpack(check)[0] != crc32(body):
         raise ForeignBlob("damaged: the checksum does not fit")
-    _, _, last, *numbers = _HEADER.unpack_from(body)
-    return Resume(bool(last), *numbers, state=body[_HEADER.size :])
+    _, _, last, seed, phrase_id, frame, said, piece, piece_frame, text, maker = _HEADER.unpack_from(body)
+    state = body[_HEADER.size :]
+    return Resume(bool(last), seed, phrase_id, frame, said, piece, piece_frame, text, maker, state)
 
 
 def fingerprint(*parts: object) -> int:
