@@ -10,6 +10,7 @@ from protos.text_to_speech_pb2 import DESCRIPTOR
 from protos.text_to_speech_pb2_grpc import add_TextToSpeechServicer_to_server
 from services.server import Drain, Service
 from tts_worker.engine import Engine
+from tts_worker.room import Room
 from tts_worker.scripted import ScriptedEngine
 from tts_worker.servicer import TextToSpeech
 from tts_worker.settings import TtsSettings
@@ -28,8 +29,8 @@ def engine_builder(settings: TtsSettings) -> Callable[[], Engine[Any]]:
         case "voxtral":
             from tts_worker.voxtral import from_folder  # only this engine needs torch
 
-            folder = Path(settings.model_folder)
-            return lambda: from_folder(folder, settings.device, settings.slots, settings.positions)
+            folder, room = Path(settings.model_folder), Room(settings.cache_mib << 20, settings.positions)
+            return lambda: from_folder(folder, settings.device, room, settings.compile)
         case "scripted":
             return lambda: ScriptedEngine(settings.scripted_delay)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from zlib import crc32
 
 import torch
@@ -27,11 +28,44 @@ class ModelFiles:
     voices: dict[str, Tensor]
 
 
+class Source(Protocol):
+    """Where an engine's model comes from."""
+
+    @property
+    def config(self) -> Config:
+        """Of the model."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Of the model: another one for other weights."""
+        ...
+
+    @property
+    def voice_names(self) -> list[str]:
+        """In the order in which they are offered."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        ...
+
+    @property
+    def bytes_per_number(self) -> int:
+        """Of what is computed."""
+        ...
+
+    def load(self, length: int) -> ModelFiles:
+        """Everything, for streams of up to `length` positions. Raises EngineError."""
+        ...
+
+
 class Files:
     """A folder, looked at but not loaded. Raises EngineError with a line for the operator."""
 
     def __init__(self, folder: Path, dtype: torch.dtype, device: str) -> None:
-        self._folder, self._dtype, self._device = folder, dtype, device
+        self._folder, self._dtype, self.device = folder, dtype, device
         try:
             self.config: Config = load_config(folder / PARAMS)
         except ConfigError as error:
@@ -43,12 +77,17 @@ class Files:
         self.name = f"{folder.name}-{self._fingerprint():08x}"
         """Of the model: another one for other weights."""
 
+    @property
+    def bytes_per_number(self) -> int:
+        """Of what is computed."""
+        return self._dtype.itemsize
+
     def load(self, length: int) -> ModelFiles:
         """Everything, for streams of up to `length` positions. Raises EngineError."""
         try:
             tokenizer = self._tokenizer()
             expected = tokenizer.voice_frames if isinstance(tokenizer, Tekken) else {}
-            model = load(self._folder / CHECKPOINT, self.config, length, self._dtype, self._device)
+            model = load(self._folder / CHECKPOINT, self.config, length, self._dtype, self.device)
             voices = read_voices(self._folder / VOICES, self.config.dim, expected)
         except (CheckpointError, TokenizerError, VoiceError) as error:
             raise EngineError(str(error)) from None
