@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tts_worker.engine import FRAME, Mark
+from tts_worker.model.config import END, SPECIALS, AudioModel
 
 BOUNDARIES = (1, 3, 6, 12)
 """Frames at which a piece ends: the first sound leaves at once, later ones in longer pieces, which cost less. After the
@@ -25,7 +26,9 @@ def piece_length(index: int) -> int:
 
 def piece_start(index: int) -> int:
     """Frames before that piece."""
-    return sum(piece_length(before) for before in range(index))
+    if index < len(BOUNDARIES):
+        return BOUNDARIES[index - 1] if index else 0
+    return BOUNDARIES[-1] + (index - len(BOUNDARIES)) * piece_length(index)
 
 
 def longest(text: str) -> int:
@@ -48,6 +51,23 @@ def unpack(state: bytes, books: int) -> Frames:
     raw = np.frombuffer(state, np.uint8).reshape(-1, size)
     semantic = raw[:, :2].copy().view(">u2").astype(np.uint16)
     return np.concatenate((semantic, raw[:, 2:].astype(np.uint16)), axis=1)
+
+
+def checked(frames: Frames, piece: int, audio: AudioModel) -> Frames:
+    """What a blob holds [n, books] and the index of the piece to go on with, if a model of this size can have said so.
+    Raises ValueError: a checksum is no signature, and a code that does not exist would stop every stream."""
+    ended = len(frames) > 0 and frames[-1, 0] == END
+    spoken = frames[:-1] if ended else frames
+    semantic, acoustic = spoken[:, 0], spoken[:, 1:]
+    if not (_in_book(semantic, audio.semantic_codebook_size) and _in_book(acoustic, audio.acoustic_codebook_size)):
+        raise ValueError("holds codes that this model does not have")
+    if piece_start(piece) > len(spoken):
+        raise ValueError(f"piece {piece} begins at frame {piece_start(piece)}; it holds {len(spoken)} frames")
+    return frames
+
+
+def _in_book(codes: Frames, size: int) -> bool:
+    return bool(((codes >= SPECIALS) & (codes < SPECIALS + size)).all())
 
 
 @dataclass

@@ -112,7 +112,7 @@ class Runner:
     def rows_of(self, samples: Sound) -> Tensor:
         """A voice's rows [N, D] from a recording, mono at the codec's rate. Raises ValueError without an encoder."""
         with self._steps.work():
-            return voice_rows(self.model, self._steps.upload(torch.from_numpy(samples))).cpu()
+            return voice_rows(self.model, self._steps.upload(torch.tensor(samples))).cpu()
 
     def begin(self, starts: Sequence[Beginning]) -> None:
         """Put streams into their slots: the prompts, and the frames made already, go through the backbone together.
@@ -147,7 +147,7 @@ class Runner:
 
     def _inputs(self, start: Beginning) -> Tensor:
         """[T, D] What follows the voice."""
-        inputs = self.model.prompt(self._uploaded(start.ids))
+        inputs: Tensor = self.model.text_embedding(self._uploaded(start.ids))
         if start.frames is None or not len(start.frames):
             return inputs
         frames = self._steps.upload(torch.from_numpy(start.frames.astype(np.int64)))

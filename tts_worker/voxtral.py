@@ -18,7 +18,7 @@ from tts_worker.model.flow import GUIDANCE
 from tts_worker.model.prompt import text_ids, voice_ids
 from tts_worker.model.voices import languages
 from tts_worker.normalise import normalise
-from tts_worker.pieces import Frames, Pace, longest, unpack
+from tts_worker.pieces import Frames, Pace, checked, longest, unpack
 from tts_worker.room import Room
 from tts_worker.runner import Beginning, Made, Prefix, Runner, sound_of
 from tts_worker.speaking import Cut, Speaking
@@ -27,6 +27,8 @@ from tts_worker.tuning import Tuning, tuned
 log = logging.getLogger(__name__)
 _CLONES_KEPT = 16
 """Voices from recordings that stay in memory when nobody speaks with them."""
+_FIXED = 5
+"""Positions of a phrase that do not grow with its text."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +115,16 @@ class VoxtralEngine:
         prefix = self._prefix(utterance)
         spoken = normalise(utterance.text, utterance.language or languages(utterance.voice)[0])
         ids = text_ids(files.tokenizer, spoken.text)
-        room, needed = runner.length - prefix.length - len(ids) - 1, self._pace(utterance).needed(spoken.text)
-        if room < needed:
-            fitting = max(0, len(utterance.text) * (runner.length - prefix.length - 1) // (len(ids) + needed))
+        space, needed = runner.length - prefix.length - 1, self._pace(utterance).needed(spoken.text)
+        room = space - len(ids)
+        # Another worker, with another pace, has found that a phrase under way fits.
+        if room < needed and not utterance.state:
+            fitting = max(0, (space - _FIXED) * len(utterance.text) // (len(ids) + needed - _FIXED) - 1)
             problem = f"{len(utterance.text)} characters; a phrase has room for about {fitting}, send it in parts"
             raise InvalidRequest("phrase.text", problem)
-        books = files.model.config.audio.codebooks
+        audio = files.model.config.audio
         try:
-            made = unpack(utterance.state, books)
+            made = checked(unpack(utterance.state, audio.codebooks), utterance.piece, audio)
             if len(made) > room:
                 raise ValueError(f"{len(made)} frames; a phrase has room for {room}")
         except ValueError as error:
@@ -128,7 +132,7 @@ class VoxtralEngine:
         if not self._free:
             raise Busy(f"all {self._slots} slots speak")
         most = min(room, max(needed, longest(spoken.text)))
-        speech = Speaking(utterance, spoken, min(self._free), most, books, utterance.piece)
+        speech = Speaking(utterance, spoken, min(self._free), most, audio.codebooks, utterance.piece)
         self._free.remove(speech.slot)
         heard = speech.go_on_from(made)
         guidance = GUIDANCE if utterance.guidance is None else utterance.guidance
@@ -143,6 +147,9 @@ class VoxtralEngine:
             return self._voices[utterance.voice]
         key = utterance.reference_key
         if key not in self._clones:
+            positions = len(utterance.reference) // FRAME + 5
+            if positions >= runner.length:
+                raise InvalidRequest("open.reference_audio", f"takes {positions} positions of {runner.length}; cut it")
             rows = runner.rows_of(utterance.reference)
             self._clones[key] = runner.voice(voice_ids(files.tokenizer, len(rows)), rows)
         self._clones.move_to_end(key)
@@ -151,7 +158,7 @@ class VoxtralEngine:
         return self._clones[key]
 
     def _pace(self, utterance: Utterance) -> Pace:
-        return self._paces.setdefault(utterance.reference_key or utterance.voice, Pace())
+        return self._paces.setdefault(utterance.voice, Pace())  # recordings share one: they come and go
 
     def end(self, speech: Speaking) -> None:
         """Free the slot."""

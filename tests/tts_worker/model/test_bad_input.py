@@ -5,6 +5,7 @@ Each mistake has its status and says what would be valid; a stream beside it not
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,15 @@ async def test_a_client_that_stops_reading_blocks_only_itself(worker: Worker) ->
     for _ in range(3):
         assert (await worker.say(TEXT)).done is not None
     stuck.cancel()
+
+
+async def test_a_phrase_that_has_no_room_is_refused_and_one_of_the_length_that_fits_is_spoken(folder: Path) -> None:
+    async with serving(engine(folder)) as one:
+        status, details = await refusal(one, spoken("word " * 200))
+        assert status == "INVALID_ARGUMENT"
+        assert details.startswith("phrase.text: 1000 characters")
+        found = re.search(r"room for about (\d+)", details)
+        assert found is not None
+        heard = await one.say(("word " * 200)[: int(found[1]) * 9 // 10])
+        assert heard.audio[-1].last_of_phrase
+        assert 50 < int(found[1]) < 1000

@@ -1,6 +1,8 @@
 """A phrase begun by one worker and ended by another, over real gRPC: the same codes and samples, spans that touch."""
 
+import struct
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +109,31 @@ async def test_what_does_not_fit_its_blob(first: Worker, second: Worker) -> None
     assert (
         await refusal(second, **same | {"resume": bytes(damaged)}) == "open.resume: damaged: the checksum does not fit"
     )
+
+
+def forged(blob: bytes, **changes: Any) -> bytes:
+    """A blob whose checksum is right and whose content is not."""
+    return replace(unpack(blob), **changes).pack()
+
+
+async def test_forged_blobs_are_refused_and_hurt_nobody(first: Worker) -> None:
+    """The checksum is no signature: what a blob holds is looked at before the model sees it."""
+    heard = await first.say(TEXT, first_id=7, seed=1)
+    blob = heard.audio[4].resume
+    one = len(unpack(heard.audio[0].resume).state)
+    state = unpack(blob).state
+    for changes in (
+        {"state": state[:-1]},
+        {"state": state[:one] * 4000, "piece": 600},
+        {"state": b"\xff" * len(state)},
+        {"state": state[: one - 1] + b"\xff" + state[one:]},
+        {"state": struct.pack(">H", 1) + bytes(one - 2) + state},
+        {"piece": 2**32 - 1},
+        {"piece": 40},
+        {"state": b"", "piece": 3},
+    ):
+        wrong = forged(blob, **changes)
+        details = await refusal(first, resume=wrong)
+        assert details.startswith("open.resume: "), changes
+        assert len(details) < 200
+    assert (await first.say(TEXT, first_id=7, resume=blob)).done is not None
