@@ -87,7 +87,7 @@ async def _try(worker: Callable[[], Studio], trial: Trial) -> list[Join]:
     phrases = [Phrase(number, text) for number, text in enumerate(trial.phrases, 1)]
     async with _started(worker) as first:
         messages = await perform(first, trial.opening, phrases)
-    joins = _joins(messages, trial.rate)
+    joins = joins_of(messages, trial.rate)
     if trial.resume:
         async with _started(worker) as second:
             for phrase in phrases:
@@ -107,7 +107,7 @@ async def _started(worker: Callable[[], Studio]) -> AsyncIterator[Studio]:
         await stage.close()
 
 
-def _joins(messages: Messages, rate: int) -> list[Join]:
+def joins_of(messages: Messages, rate: int) -> list[Join]:
     """Between phrases, between pieces, and with the silence around."""
     around = round(_SILENCE * rate)
     samples = np.pad(_sound(messages), around)
