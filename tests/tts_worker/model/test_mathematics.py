@@ -217,17 +217,27 @@ def reflection_with_the_edge(patch: Patch) -> None:
     right = convolution.CausalConv._padded
 
     def padded(self: convolution.CausalConv, x: Tensor) -> Tensor:
-        return right(self, x) if self._padding == "replicate" else x[:, :, : self.past].flip(2)
+        return right(self, x) if self._padding == "replicate" else x[:, : self.past].flip(1)
 
     patch.setattr(convolution.CausalConv, "_padded", padded)
 
 
 def transposed_cut_at_the_front(patch: Patch) -> None:
+    right = convolution.CausalUpConv.forward
+
     def forward(self: convolution.CausalUpConv, x: Tensor, past: Tensor, begun: Tensor) -> tuple[Tensor, Tensor]:
-        full = functional.conv_transpose1d(x, self.kernel(), stride=self._stride)
-        return full[:, :, full.shape[2] - x.shape[2] * self._stride :], past
+        return right(self, functional.pad(x, (0, 0, 0, 1))[:, 1:], past, begun)
 
     patch.setattr(convolution.CausalUpConv, "forward", forward)
+
+
+def taps_in_the_order_of_inputs(patch: Patch) -> None:
+    right = convolution.CausalUpConv.matrix
+
+    def matrix(self: convolution.CausalUpConv) -> Tensor:
+        return right(self).unflatten(1, (1 + self.past, -1)).flip(1).flatten(1)
+
+    patch.setattr(convolution.CausalUpConv, "matrix", matrix)
 
 
 def gate_and_up_changed_places(patch: Patch) -> None:
@@ -281,6 +291,7 @@ MISTAKES = (
     (zeros_before_the_first_code, decoder_agrees),
     (reflection_with_the_edge, decoder_agrees),
     (transposed_cut_at_the_front, decoder_agrees),
+    (taps_in_the_order_of_inputs, decoder_agrees),
     (table_not_divided, decoder_agrees),
     (acoustic_before_semantic, decoder_agrees),
     (level_without_tanh, encoder_agrees),
