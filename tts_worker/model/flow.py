@@ -91,7 +91,7 @@ class Heads(nn.Module):
         """Times [N], 0 to 1 → [N, D]: cosines, then sines."""
         angles = t[:, None] * self.frequencies
         embedded = torch.cat((angles.cos(), angles.sin()), dim=-1)
-        token: Tensor = self.time_in(embedded.to(self.time_in.weight.dtype))
+        token: Tensor = self.time_in(embedded.to(self.norm.weight.dtype))
         return token
 
     def velocity(self, values: Tensor, t: Tensor, state: Tensor) -> Tensor:
