@@ -34,11 +34,14 @@ class FlowLayer(Block):
         x = x + self.attention.merge(attend(*self.attention.split(qkv)))
         return x + self.feed_forward(self.ffn_norm(x))
 
-    def finish_first(self, x: Tensor, qkv: Tensor) -> Tensor:
-        """[B, 3, D] → the first token of what `finish` gives, [B, 1, D]: of the last layer nothing else is read."""
-        q, k, v = self.attention.split(qkv)
-        first = x[:, :1] + self.attention.merge(attend(q[:, :, :1], k, v))
-        return first + self.feed_forward(self.ffn_norm(first))
+    def first(self, x: Tensor, qkv: Tensor | None) -> Tensor:
+        """[B, 3, D] → the first token of what the layer gives, [B, 1, D]: of the last one nothing else is read."""
+        if qkv is None:
+            q, k, v = self.attention.first_query(self.attention_norm(x))
+        else:
+            q, k, v = self.attention.split(qkv)
+        token = x[:, :1] + self.attention.merge(attend(q[:, :, :1], k, v))
+        return token + self.feed_forward(self.ffn_norm(token))
 
 
 class Heads(nn.Module):
@@ -150,11 +153,10 @@ class Heads(nn.Module):
         tokens = self.time_token(self.times())
         return tokens, self.layers.first().qkv(tokens)
 
-    def _through(self, x: Tensor, qkv: Tensor) -> Tensor:
+    def _through(self, x: Tensor, qkv: Tensor | None) -> Tensor:
         """[N, 3, D] and the first layer's projections → [N, books]."""
-        last = len(self.layers) - 1
-        for index, layer in enumerate(self.layers):
-            qkv = layer.qkv(x) if index else qkv
-            x = layer.finish(x, qkv) if index < last else layer.finish_first(x, qkv)
-        field: Tensor = self.values_out(self.norm(x[:, 0]))
+        *layers, last = self.layers
+        for layer in layers:
+            x, qkv = layer.finish(x, layer.qkv(x) if qkv is None else qkv), None
+        field: Tensor = self.values_out(self.norm(last.first(x, qkv)[:, 0]))
         return field

@@ -58,7 +58,7 @@ class Projections(nn.Module):
     def __init__(self, dim: int, heads: int, kv_heads: int, head_dim: int) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, head_dim
-        self.qkv = nn.Linear(dim, (heads + 2 * kv_heads) * head_dim, bias=False)
+        self.qkv: nn.Module = nn.Linear(dim, (heads + 2 * kv_heads) * head_dim, bias=False)
         self.out = nn.Linear(heads * head_dim, dim, bias=False)
 
     def split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -66,6 +66,17 @@ class Projections(nn.Module):
         heads = qkv.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
         q, k, v = heads.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
         return q, k, v
+
+    def first_query(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x [B, T, D] → q [B, H, 1, K] of the first position, k and v [B, kv, T, K] of all."""
+        if not isinstance(self.qkv, nn.Linear):  # packed weights cannot be taken apart
+            q, k, v = self.split(self.qkv(x))
+            return q[:, :, :1], k, v
+        rows = self.heads * self.head_dim
+        q = functional.linear(x[:, :1], self.qkv.weight[:rows])
+        both = functional.linear(x, self.qkv.weight[rows:])
+        k, v = both.unflatten(-1, (2, -1, self.head_dim)).transpose(1, 3).unbind(2)
+        return q.unflatten(-1, (-1, self.head_dim)).transpose(1, 2), k, v
 
     def merge(self, attended: Tensor) -> Tensor:
         """[B, H, T, K] → [B, T, D]."""
