@@ -68,6 +68,7 @@ class Speaking:
             frames, self.ended = frames[:-1], True
         self.made = len(frames)
         self.most = max(self.most, self.made)
+        self.ended = self.ended or self.made == self.most  # a runaway there, too
         self._frames = np.concatenate((frames, np.zeros((self.most - self.made, self.books), np.uint16)))
         self.cut = min(piece_start(self.piece), self.made)
         self._blob += pack(frames[: self.cut])

@@ -27,6 +27,8 @@ from tts_worker.tuning import Tuning, tuned
 log = logging.getLogger(__name__)
 _CLONES_KEPT = 16
 """Voices from recordings that stay in memory when nobody speaks with them."""
+_HEARD_AT_ONCE = 64
+"""Frames of another worker's that the codec sees again in one go: its cost grows with their square."""
 _FIXED = 5
 """Positions of a phrase that do not grow with its text."""
 
@@ -200,8 +202,9 @@ class VoxtralEngine:
         if entries:
             runner.begin([entry.beginning for entry in entries])
         for entry in entries:
-            if len(entry.heard):
-                entry.speech.recall(sound_of(runner.decode([entry.speech.slot], entry.heard[None]))[0])
+            for first in range(0, len(entry.heard), _HEARD_AT_ONCE):
+                part = entry.heard[None, first : first + _HEARD_AT_ONCE]
+                entry.speech.recall(sound_of(runner.decode([entry.speech.slot], part))[0])
 
     def _collect(self, speeches: list[Speaking], made: Made) -> None:
         """What has come of a step."""

@@ -13,6 +13,7 @@ import pytest
 from protos import common_pb2
 from protos import text_to_speech_pb2 as pb
 from tests.tts_worker.harness import Heard, Worker
+from tests.tts_worker.model import test_engine
 from tests.tts_worker.model.test_engine import TEXT, write_model
 from tests.tts_worker.model.test_service import engine, serving
 from tts_worker.resume import unpack
@@ -137,3 +138,16 @@ async def test_forged_blobs_are_refused_and_hurt_nobody(first: Worker) -> None:
         assert details.startswith("open.resume: "), changes
         assert len(details) < 200
     assert (await first.say(TEXT, first_id=7, resume=blob)).done is not None
+
+
+async def test_a_blob_of_four_thousand_frames(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five minutes of one phrase, more than any that would be begun: it is taken up, and ended as a runaway."""
+    monkeypatch.setattr(test_engine, "POSITIONS", 4200)
+    async with serving(engine(folder, slots=1, ends_after=5000)) as worker:
+        start = await worker.say("Yes.", first_id=7, seed=1)
+        frames, piece = 4000, 668  # 12 frames are four pieces, and every 6 after that are another one
+        state = unpack(start.audio[0].resume).state * frames
+        blob = forged(start.audio[0].resume, state=state, piece=piece, piece_frame=3996, frame=3998)
+        rest = await worker.say("Yes.", first_id=7, resume=blob)
+    assert [message.first_sample for message in rest.audio] == [3998 * 640, 3999 * 640]
+    assert [message.last_of_phrase for message in rest.audio] == [False, True]
