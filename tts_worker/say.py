@@ -84,6 +84,10 @@ async def perform(stage: Studio, opening: Open, phrases: Sequence[Phrase]) -> li
 
 
 def voices(settings: TtsSettings) -> None:
-    """List the voices on stdout."""
-    for voice in studio(settings).voices:
+    """List the voices on stdout. What prevents it is one line on stderr and exit code 1."""
+    try:
+        stage = studio(settings)
+    except ServiceError as error:
+        sys.exit(str(error))
+    for voice in stage.voices:
         sys.stdout.write(f"{voice.name}  {', '.join(voice.languages)}  {voice.description}\n")
