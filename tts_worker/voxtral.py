@@ -93,8 +93,6 @@ class VoxtralEngine:
         model = loaded.model
         if (model.config.codec.sampling_rate, model.config.codec.frame) != (SAMPLE_RATE, FRAME):
             raise EngineError(f"{self.model}: the codec must give frames of {FRAME} samples at {SAMPLE_RATE} Hz")
-        model.decoder.fold()
-        model.heads.fold()
         try:
             tuning = self._tune(self._files.device, self._slots)
             runner = Runner(model, self._slots, self._room.positions, tuning)

@@ -1,12 +1,13 @@
 """A model without training that speaks for as long as one wants: what is measured does not depend on what is said."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
 from tts_worker.model.config import END, Config, ConfigError, shipped_config
 from tts_worker.model.files import ModelFiles
-from tts_worker.model.network import build, randomise
+from tts_worker.model.network import Voxtral, build, fold, randomise
 from tts_worker.model.tokenizer import Bytes
 
 VOICE = "neutral_bench"
@@ -69,12 +70,19 @@ class RandomModel:
     def load(self, length: int) -> ModelFiles:
         """Random weights with which no phrase finds an end."""
         config = self.config
-        model = build(config, length, encoder=False, dtype=self.dtype, device=self.device)
-        with torch.inference_mode():
-            randomise(model, seed=0)
-            model.heads.no_code[END] = True
         rows = torch.randn(round(VOICE_SECONDS / config.frame_seconds), config.dim).to(self.dtype)
-        return ModelFiles(model, Plain(config.vocab_size), {VOICE: rows})
+        return ModelFiles(_model(self, length), Plain(config.vocab_size), {VOICE: rows})
+
+
+@lru_cache(1)
+def _model(of: RandomModel, length: int) -> Voxtral:
+    """Kept for the next number of streams: to make one takes a while."""
+    model = build(of.config, length, encoder=False, dtype=of.dtype, device=of.device)
+    with torch.inference_mode():
+        randomise(model, seed=0)
+        model.heads.no_code[END] = True
+        fold(model)
+    return model
 
 
 def text(characters: int) -> str:

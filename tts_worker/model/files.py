@@ -11,7 +11,7 @@ from torch import Tensor
 from tts_worker.engine import EngineError
 from tts_worker.model.checkpoint import CheckpointError, load
 from tts_worker.model.config import Config, ConfigError, load_config
-from tts_worker.model.network import Voxtral
+from tts_worker.model.network import Voxtral, fold
 from tts_worker.model.tokenizer import Bytes, Tekken, Tokenizer, TokenizerError
 from tts_worker.model.voices import VoiceError, read_voices
 
@@ -21,7 +21,7 @@ _SAMPLE = 1 << 16
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """What a folder holds, in memory."""
+    """What a folder holds, in memory, the model ready to speak: `network.fold` is done."""
 
     model: Voxtral
     tokenizer: Tokenizer
@@ -91,6 +91,7 @@ class Files:
             voices = read_voices(self._folder / VOICES, self.config.dim, expected)
         except (CheckpointError, TokenizerError, VoiceError) as error:
             raise EngineError(str(error)) from None
+        fold(model)
         return ModelFiles(model, tokenizer, voices)
 
     def _tokenizer(self) -> Tokenizer:
