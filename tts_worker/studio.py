@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from services.errors import ServiceError, Unavailable
+from services.telemetry import Plain
 from tts_worker import metrics, samples
 from tts_worker.admission import Places
 from tts_worker.casting import Company
@@ -89,7 +90,7 @@ class Studio:
                 self.samples[voice.name] = sound[: round(samples.SECONDS * samples.RATE) * 2]
 
         await asyncio.gather(*map(keep_sample, self.voices))
-        log.info("engine loaded", extra={"model": self.model, "threads": len(self._desks)})
+        log.info("engine loaded", extra={"model": Plain(self.model), "threads": len(self._desks)})
 
     def enter(self) -> Seat:
         """A place, until `Seat.leave`. Raises Busy."""
