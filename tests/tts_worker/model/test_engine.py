@@ -1,6 +1,6 @@
 """The engine in front of the runner: pieces, slots, resumption, and what goes wrong."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import cycle
 from pathlib import Path
@@ -16,6 +16,8 @@ from tts_worker.lane import Download, Lane
 from tts_worker.model.checkpoint import export
 from tts_worker.model.config import END
 from tts_worker.model.files import Files
+from tts_worker.model.prompt import voice_ids
+from tts_worker.model.reference import voice_rows
 from tts_worker.model.voices import write_voice
 from tts_worker.pieces import BOUNDARIES, Frames, longest, piece_length, piece_start
 from tts_worker.room import Room
@@ -30,12 +32,13 @@ ENDS_AFTER = 20
 """Frames of a phrase of the engines here: random weights would find an end when they please."""
 
 
-def write_model(folder: Path) -> Path:
+def write_model(folder: Path, encoder: bool = False) -> Path:
     """A small model with random weights and two voices, as it would be published."""
     params = resources.files("tts_worker.model").joinpath("configs", "nano.json").read_text("utf-8")
     (folder / "params.json").write_text(params, encoding="utf-8")
     made = model()
-    made.encoder = None
+    if not encoder:
+        made.encoder = None
     with torch.no_grad():
         made.heads.semantic.weight[END] = 0  # by itself it finds no end
     export(made, folder / "consolidated.safetensors", torch.float32)
@@ -276,6 +279,40 @@ def test_what_cannot_be_spoken(engine: VoxtralEngine, change: dict[str, object],
         engine.begin(utterance(**change))  # type: ignore[arg-type]
     assert str(error.value).startswith(words)
     assert len([engine.begin(utterance()) for _ in range(3)]) == 3  # no slot was lost
+
+
+def recording(seed: int, seconds: float = 1.5) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 0.1, round(seconds * 24000)).astype(np.float32)
+
+
+def test_a_voice_from_a_recording(tmp_path: Path, folder: Path) -> None:
+    """It sounds as the same rows would sound as a preset; other recordings sound otherwise."""
+    assert not loaded(folder).clones
+    one = loaded(write_model(tmp_path, encoder=True))
+    assert one.clones
+    clip = recording(1)
+    cloned = utterance(voice="reference", language="en-US", reference=clip, reference_key="first")
+    whole = speak(one, one.begin(cloned))
+    other = replace(cloned, reference=recording(2), reference_key="second")
+    assert np.abs(sound(speak(one, one.begin(other))) - sound(whole)).max() > 1e-3
+    runner, files = one._running()
+    rows = voice_rows(files.model, torch.from_numpy(clip))
+    assert len(rows) == -(-len(clip) // FRAME) + 1
+    preset = runner.voice(voice_ids(files.tokenizer, len(rows)), rows)
+    assert torch.equal(preset.cache.both, one._clones["first"].cache.both)
+    rest = speak(one, one.begin(replace(cloned, piece=2, state=whole[2].state)))
+    np.testing.assert_allclose(sound(rest), sound(whole[2:]), atol=2e-5)
+
+
+def test_recordings_that_nobody_speaks_with_are_forgotten_in_the_end(tmp_path: Path) -> None:
+    one = loaded(write_model(tmp_path, encoder=True))
+    cloned = utterance("Yes.", voice="reference", language="en-US", reference=recording(1), reference_key="0")
+    for key in range(20):
+        speech = one.begin(replace(cloned, reference_key=str(key)))
+        one.begin(replace(cloned, reference_key="0"))  # is in use all the time
+        one.end(speech)
+        one.end(next(entry.speech for entry in one._entries if not entry.speech.gone))
+    assert list(one._clones) == [*map(str, range(5, 20)), "0"]
 
 
 def test_voices_and_their_languages(engine: VoxtralEngine) -> None:
