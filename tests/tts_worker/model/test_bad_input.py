@@ -6,13 +6,14 @@ Each mistake has its status and says what would be valid; a stream beside it not
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+import torch
 
 from protos import common_pb2
 from protos import text_to_speech_pb2 as pb
@@ -20,6 +21,7 @@ from tests.tts_worker.harness import Worker, opening, phrase, running
 from tests.tts_worker.model.test_engine import TEXT, write_model
 from tests.tts_worker.model.test_service import engine, serving
 from tts_worker.resume import Resume
+from tts_worker.speaking import Speaking
 
 RECORDING = np.random.default_rng(1).integers(-9000, 9000, 48_000, dtype="<i2").tobytes()
 Requests = list[pb.SynthesizeRequest]
@@ -123,3 +125,28 @@ async def test_a_phrase_that_has_no_room_is_refused_and_one_of_the_length_that_f
         heard = await one.say(("word " * 200)[: int(found[1]) * 9 // 10])
         assert heard.audio[-1].last_of_phrase
         assert 50 < int(found[1]) < 1000
+
+
+async def test_numbers_that_are_not_finite_end_one_stream_with_an_error(folder: Path) -> None:
+    made = engine(folder)
+    step = made.step
+
+    def poisoned(speeches: Sequence[Speaking]) -> Any:
+        assert made._runner is not None
+        for speech in speeches:
+            if speech.utterance.text == "Broken." and speech.made >= 4:
+                made._runner._streams.state[speech.slot] = torch.nan
+        return step(speeches)
+
+    made.step = poisoned  # type: ignore[assignment,method-assign]
+    async with serving(made) as one:
+        alone = (await one.say(TEXT, seed=7)).sound()
+        heard, broken = await asyncio.gather(one.say(TEXT, seed=7), one.say("Broken."), return_exceptions=True)
+        assert isinstance(broken, grpc.aio.AioRpcError)
+        assert broken.code() is grpc.StatusCode.INTERNAL
+        assert "the voice broke" in (broken.details() or "")
+        assert not isinstance(heard, BaseException)
+        difference = np.frombuffer(heard.sound(), "<i2").astype(int) - np.frombuffer(alone, "<i2").astype(int)
+        assert np.abs(difference).max() <= 1
+        assert (await one.say("Yes.")).done is not None
+        assert len(made._free) == 3
