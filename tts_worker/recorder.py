@@ -1,8 +1,10 @@
 """Steps, run as they are or recorded as CUDA graphs: one launch then replays some hundreds of kernels."""
 
+import gc
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -21,6 +23,18 @@ def compile_layers(model: Voxtral, backend: str = "inductor") -> None:
     model.heads.sample = sample  # type: ignore[method-assign]
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Memory must not be given back to the device during a recording. (`torch.cuda.graph` collects garbage before each
+    one, which takes longer than the recording.)"""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 class Recorder:
     """Runs a step in the shapes that were recorded, and any other one as it is."""
 
@@ -34,13 +48,16 @@ class Recorder:
         stream is not the default one. What the steps compute on is changed by it."""
         began = time.monotonic()
         pool = torch.cuda.graph_pool_handle()
-        for shape in shapes:
-            for _ in range(_WARM_UP):
+        with _no_collection():
+            for shape in shapes:
+                for _ in range(_WARM_UP):
+                    self._step(shape)
+                torch.cuda.current_stream().synchronize()
+                graph = torch.cuda.CUDAGraph()
+                graph.capture_begin(pool=pool)
                 self._step(shape)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool):
-                self._step(shape)
-            self._graphs[shape] = graph
+                graph.capture_end()
+                self._graphs[shape] = graph
         log.info("steps recorded", extra={"shapes": len(shapes), "seconds": round(time.monotonic() - began, 1)})
 
     def run(self, shape: Shape) -> None:

@@ -37,6 +37,8 @@ class Speaking:
     books: int
     piece: int
     """Index of the next piece."""
+    entered: bool = False
+    """Its prompt was read."""
     asked: int = 0
     """Frames that were asked for and have not come."""
     ended: bool = False
@@ -88,12 +90,12 @@ class Speaking:
     def hungry(self) -> bool:
         """Another frame is needed for the next piece."""
         over = self.ended or self.gone or self.broken
-        return not (over or self._remade) and self.made + self.asked < self._enough
+        return self.entered and not (over or self._remade) and self.made + self.asked < self._enough
 
     @property
     def due(self) -> bool:
         """The next piece can be decoded."""
-        free = not (self.gone or self.broken or self.decoding)
+        free = self.entered and not (self.gone or self.broken or self.decoding)
         return free and (self.ended or self._remade or self.made >= self._enough)
 
     @property

@@ -194,12 +194,14 @@ class VoxtralEngine:
         return [results.get(speech) for speech in speeches]
 
     def _enter(self) -> None:
-        """Read the prompts of new phrases."""
+        """Read the prompts of new phrases: so many at a time as are read together, since those who speak wait for it."""
         runner, _ = self._running()
-        entries, self._entries = [entry for entry in self._entries if not entry.speech.gone], []  # some left again
+        waiting = [entry for entry in self._entries if not entry.speech.gone]  # some have left again
+        entries, self._entries = waiting[: runner.tuning.prompts], waiting[runner.tuning.prompts :]
         if entries:
             runner.begin([entry.beginning for entry in entries])
         for entry in entries:
+            entry.speech.entered = True
             for first in range(0, len(entry.heard), _HEARD_AT_ONCE):
                 part = entry.heard[None, first : first + _HEARD_AT_ONCE]
                 entry.speech.recall(sound_of(runner.decode([entry.speech.slot], part))[0])

@@ -235,6 +235,17 @@ def test_another_engine_goes_on_from_any_piece(folder: Path, index: int) -> None
         np.testing.assert_allclose(piece.before, wanted.before, atol=2e-5)
 
 
+def test_those_who_speak_wait_for_one_prompt_at_a_time(engine: VoxtralEngine) -> None:
+    first = engine.begin(utterance())
+    assert engine.step([first])[0] is not None
+    crowd = [first, engine.begin(utterance("Yes.")), engine.begin(utterance("No."))]
+    assert [speech.entered for speech in crowd] == [True, False, False]
+    engine.step(crowd)
+    assert [speech.made for speech in crowd] == [2, 1, 0]
+    engine.step(crowd)
+    assert [speech.made for speech in crowd] == [3, 2, 1]
+
+
 def test_slots_are_given_back(engine: VoxtralEngine) -> None:
     speeches = [engine.begin(utterance()) for _ in range(3)]
     with pytest.raises(Busy, match="all 3 slots"):
@@ -257,7 +268,8 @@ def test_numbers_that_are_not_finite_end_one_phrase(folder: Path) -> None:
     alone = sound(speak(one, one.begin(utterance())))
     good, bad = one.begin(utterance()), one.begin(utterance("Broken."))
     assert one._runner is not None
-    one.step([])  # reads the prompts
+    one.step([])  # reads a prompt
+    one.step([])
     one._runner._streams.state[bad.slot] = torch.nan
     first, second = one.step([good, bad])
     assert isinstance(second, InternalError)
