@@ -194,7 +194,7 @@ class VoxtralEngine:
         return [results.get(speech) for speech in speeches]
 
     def _enter(self) -> None:
-        """Read the prompts of new phrases: so many at a time as are read together, since those who speak wait for it."""
+        """Read prompts of new phrases, so many as are read together: those who speak wait for it."""
         runner, _ = self._running()
         waiting = [entry for entry in self._entries if not entry.speech.gone]  # some have left again
         entries, self._entries = waiting[: runner.tuning.prompts], waiting[runner.tuning.prompts :]
