@@ -70,8 +70,10 @@ class Files:
             self.config: Config = load_config(folder / PARAMS)
         except ConfigError as error:
             raise EngineError(str(error)) from None
-        self.voice_names = sorted(path.stem for path in (folder / VOICES).glob("*.pt"))
-        """In the order in which they are offered."""
+        places = self.config.codec.voice
+        names = sorted(path.stem for path in (folder / VOICES).glob("*.pt"))
+        self.voice_names = sorted(names, key=lambda name: places.get(name, len(places)))
+        """In the order of `params.json`, then those that it does not name."""
         if not self.voice_names:
             raise EngineError(f"{folder / VOICES}: holds no voice (*.pt)")
         self.name = f"{folder.name}-{self._fingerprint():08x}"
