@@ -131,9 +131,10 @@ class VoxtralEngine:
             raise InvalidRequest("open.resume", str(error)) from None
         if not self._free:
             raise Busy(f"all {self._slots} slots speak")
-        most = min(room, max(needed, longest(spoken.text)))
-        speech = Speaking(utterance, spoken, min(self._free), most, audio.codebooks, utterance.piece)
-        self._free.remove(speech.slot)
+        most = max(needed, longest(spoken.text))
+        slot, cramped = min(self._free), room < most
+        speech = Speaking(utterance, spoken, slot, min(room, most), cramped, audio.codebooks, utterance.piece)
+        self._free.remove(slot)
         heard = speech.go_on_from(made)
         guidance = GUIDANCE if utterance.guidance is None else utterance.guidance
         beginning = Beginning(speech.slot, prefix, ids, utterance.seed, guidance, speech.frames.copy())
@@ -186,9 +187,9 @@ class VoxtralEngine:
             self._collect(*self._steps.pop(0))
         results: dict[Speaking, Piece | ServiceError] = {}
         for speech in speeches:
-            if speech.broken:
+            if speech.failed:
                 self.end(speech)
-                results[speech] = InternalError("the voice broke; its phrase cannot go on")
+                results[speech] = speech.failed
         self._cut([speech for speech in speeches if speech.due])
         results |= self._pieces(wait=not self._steps)
         return [results.get(speech) for speech in speeches]
@@ -213,7 +214,7 @@ class VoxtralEngine:
                 log.warning("a phrase found no end", extra={"frames": speech.made})
             if not finite and not speech.gone:
                 log.error("a stream had numbers that are not finite")
-                speech.broken = True
+                speech.failed = InternalError("the voice broke; its phrase cannot go on")
 
     def _cut(self, due: Sequence[Speaking]) -> None:
         """Begin to decode the next piece of each, together where they are equally long."""
