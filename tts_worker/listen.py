@@ -49,7 +49,7 @@ class Trial:
 def try_engine(worker: Callable[[], Studio], trial: Trial) -> NoReturn:
     """Speak, and look at every join. `worker` makes one that is not started yet."""
     try:
-        joins = asyncio.run(_try(worker, trial))
+        joins = asyncio.run(joins_of_trial(worker, trial))
     except ServiceError as error:
         _give_up(f"cannot say that: {error}")
     _judge(joins)
@@ -80,7 +80,7 @@ def _give_up(why: str) -> NoReturn:
     sys.exit(2)
 
 
-async def _try(worker: Callable[[], Studio], trial: Trial) -> list[Join]:
+async def joins_of_trial(worker: Callable[[], Studio], trial: Trial) -> list[Join]:
     """The joins of the stream, and those with a second worker, which comes when the first has gone."""
     phrases = [Phrase(number, text) for number, text in enumerate(trial.phrases, 1)]
     async with _started(worker) as first:
