@@ -89,7 +89,7 @@ async def test_without_fades_phrases_click_and_pieces_do_not(folder: Path, monke
 async def test_in_bfloat16_a_second_worker_sounds_otherwise_and_its_join_cannot_be_heard(
     folder: Path, rate: int
 ) -> None:
-    """A prompt is summed in another order than steps are, which in eight bits is heard in the samples: they are not what
+    """A prompt is summed in another order than steps are, which in eight bits is seen in the samples: they are not what
     the first worker would have said, but go on from where it was."""
 
     def worker() -> Studio:
