@@ -34,9 +34,9 @@ class Speaking:
     """The text as the model reads it."""
     slot: int
     most: int
-    """Frames that it may have."""
-    cramped: bool
-    """There is no room for more; else more would be a runaway."""
+    """Frames after which it is a runaway, and ended."""
+    room: int
+    """Frames that fit into its slot: who needs more fails, and is not cut."""
     books: int
     piece: int
     """Index of the next piece."""
@@ -52,7 +52,7 @@ class Speaking:
     decoding: bool = False
     """A piece is being decoded."""
     _frames: Frames = field(init=False)
-    """[most, books] Shifted; without END. The first `made` count."""
+    """[most that there can be, books] Shifted; without END. The first `made` count."""
     made: int = 0
     cut: int = 0
     """Frames that were given to the codec."""
@@ -63,7 +63,7 @@ class Speaking:
     """The end of the sound so far."""
 
     def __post_init__(self) -> None:
-        self._frames = np.zeros((self.most, self.books), np.uint16)
+        self._frames = np.zeros((min(self.most, self.room), self.books), np.uint16)
 
     # -- frames ------------------------------------------------------------------------------------------------------
 
@@ -75,7 +75,9 @@ class Speaking:
         self.most = max(self.most, self.made)
         if not self.ended:
             self._look_for_the_limit()
-        self._frames = np.concatenate((frames, np.zeros((self.most - self.made, self.books), np.uint16)))
+        self._frames = np.concatenate(
+            (frames, np.zeros((min(self.most, self.room) - self.made, self.books), np.uint16))
+        )
         self.cut = min(piece_start(self.piece), self.made)
         self._blob += pack(frames[: self.cut])
         self._remade = self.made > self.cut
@@ -121,15 +123,13 @@ class Speaking:
         return not self._look_for_the_limit()
 
     def _look_for_the_limit(self) -> bool:
-        """Whether there may be no more frames. A runaway is ended; what has no room fails, since it is not cut."""
-        if self.made < self.most:
-            return False
-        if self.cramped:
+        """Whether there may be no more frames."""
+        if self.made >= self.most:
+            self.ended = True
+        elif self.made >= self.room:
             problem = f"has not ended after {self.made} frames, and there is room for no more; send it in parts"
             self.failed = InvalidRequest("phrase.text", problem)
-        else:
-            self.ended = True
-        return True
+        return self.ended or self.failed is not None
 
     # -- pieces ------------------------------------------------------------------------------------------------------
 

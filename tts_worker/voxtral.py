@@ -131,9 +131,8 @@ class VoxtralEngine:
             raise InvalidRequest("open.resume", str(error)) from None
         if not self._free:
             raise Busy(f"all {self._slots} slots speak")
-        most = max(needed, longest(spoken.text))
-        slot, cramped = min(self._free), room < most
-        speech = Speaking(utterance, spoken, slot, min(room, most), cramped, audio.codebooks, utterance.piece)
+        slot, most = min(self._free), max(needed, longest(spoken.text))
+        speech = Speaking(utterance, spoken, slot, most, room, audio.codebooks, utterance.piece)
         self._free.remove(slot)
         heard = speech.go_on_from(made)
         guidance = GUIDANCE if utterance.guidance is None else utterance.guidance
