@@ -19,7 +19,7 @@ from protos import common_pb2
 from protos import text_to_speech_pb2 as pb
 from services.errors import InvalidRequest, ServiceError
 from tests.tts_worker.harness import Worker, opening, phrase, running
-from tests.tts_worker.model.test_engine import TEXT, loaded, speak, utterance, write_model
+from tests.tts_worker.model.engines import TEXT, loaded, speak, utterance, write_model
 from tests.tts_worker.model.test_service import engine, serving
 from tts_worker.engine import Piece
 from tts_worker.resume import Resume

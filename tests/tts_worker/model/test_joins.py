@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.tts_worker.model.engines import POSITIONS, TEXT, loaded, write_model
 from tests.tts_worker.model.support import NANO, model
-from tests.tts_worker.model.test_engine import POSITIONS, TEXT, loaded, write_model
 from tts_worker import speaking
 from tts_worker.casting import Open
 from tts_worker.engine import Sound
