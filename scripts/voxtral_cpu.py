@@ -60,7 +60,8 @@ def parts(model: Voxtral, streams: int) -> dict[str, Callable[[], object]]:
     def rest() -> Tensor:
         values = normal(number, number, model.heads.books).nan_to_num()
         frames = frame_of(model.heads.semantic_logits(state).argmax(-1).clamp(max=9), values, levels)
-        return model.frame_embedding(frames)
+        embedded: Tensor = model.frame_embedding(frames)
+        return embedded
 
     def codec(frames: int) -> Callable[[], object]:
         codes = torch.zeros(streams, frames, CONFIG.audio.codebooks, dtype=torch.int64)
