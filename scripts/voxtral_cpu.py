@@ -19,7 +19,7 @@ from tts_worker.model.noise import normal
 from tts_worker.model.precision import Precision, apply
 
 CONFIG = shipped_config("micro")
-LENGTH, PROMPT, ROUNDS, TIMES, WARM_UP = 400, 60, 5, 12, 3
+LENGTH, PROMPT, ROUNDS, TIMES, WARM_UP = 400, 60, 3, 12, 3
 PRECISIONS: dict[str, Precision] = {"float32": "float32", "bfloat16": "bfloat16"}
 
 
