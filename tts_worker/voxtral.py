@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from tts_worker.engine import FRAME, SAMPLE_RATE, EngineError, Piece, Sound, Utt
 from tts_worker.lane import Download
 from tts_worker.model.files import Files, ModelFiles, Source
 from tts_worker.model.flow import GUIDANCE
+from tts_worker.model.precision import Precision
 from tts_worker.model.prompt import text_ids, voice_ids
 from tts_worker.model.voices import languages
 from tts_worker.normalise import normalise
@@ -252,9 +254,15 @@ class VoxtralEngine:
         return self._runner, self._loaded
 
 
-def from_folder(folder: Path, device: str, room: Room, compiled: bool = False) -> VoxtralEngine:
-    """The engine of a model's folder, not loaded. `device`: auto takes a GPU where there is one. Raises EngineError."""
+def from_folder(
+    folder: Path, device: str, precision: Precision | Literal["auto"], room: Room, compiled: bool = False
+) -> VoxtralEngine:
+    """The engine of a model's folder, not loaded. `device`: auto takes a GPU where there is one. `precision`: auto is
+    bfloat16 on a GPU, else float32. Raises EngineError."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    files = Files(folder, torch.float32 if device == "cpu" else torch.bfloat16, device)
+    if device == "cpu":
+        files = Files(folder, torch.float32, device, "float32" if precision == "auto" else precision)
+    else:
+        files = Files(folder, torch.float32 if precision == "float32" else torch.bfloat16, device)
     return VoxtralEngine(files, room, partial(tuned, compiled=compiled))
