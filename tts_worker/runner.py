@@ -82,14 +82,17 @@ class Runner:
         self._device = model.text_embedding.weight.device
         self.tuning = tuning or tuned(self._device.type, slots)
         self._steps, self._sounds = Lane(self._device, urgent=True), Lane(self._device, urgent=False)
-        self._streams = Streams.empty(model, slots, length)
+        streams = self._streams = Streams.empty(model, slots, length)
         with torch.inference_mode():
             self._codec: CodecState = model.decoder.fresh(slots)
-        self._recorder = Recorder(lambda shape: advance(model, self._streams, shape))
+        # Not of `self`: a circle would keep the memory of all slots until somebody collects garbage.
+        self._recorder = Recorder(lambda shape: advance(model, streams, shape))
         # The host's own account of the streams, so that no step has to ask the device.
         self._reach = [0] * slots  # positions so far, 0 where nobody speaks
         self._guided = [False] * slots
         if self._device.type == "cuda":
+            # Its attention makes a plan on the host for every new shape, and pieces of sound come in hundreds of them.
+            torch.backends.cuda.enable_cudnn_sdp(False)
             torch.cuda.synchronize(self._device)  # what was loaded is there for all lanes
         if self.tuning.compiled:
             compile_layers(model)
@@ -124,8 +127,8 @@ class Runner:
             if start.positions >= self.length:
                 raise ValueError(f"the prompt takes {start.positions} of {self.length} positions: no frame fits")
         with self._sounds.work():
-            for start in starts:
-                self._codec.frames[start.slot] = 0
+            index = self._sounds.upload(torch.tensor([start.slot for start in starts]))
+            self._codec.frames.index_fill_(0, index, 0)
         with self._steps.work():
             for first in range(0, len(starts), self.tuning.prompts):
                 self._read(starts[first : first + self.tuning.prompts])
@@ -144,6 +147,7 @@ class Runner:
         states = self.model.backbone(padded, places, cache)
         for row, start in enumerate(starts):
             self._enter(start, cache.rows(row, row + 1, end), states[row, len(inputs[row]) - 1])
+        self._count(starts)
 
     def _inputs(self, start: Beginning) -> Tensor:
         """[T, D] What follows the voice."""
@@ -160,10 +164,16 @@ class Runner:
         mine.both.zero_()  # a stream that broke may have left numbers that are not finite
         mine.both[..., : cache.length, :] = cache.both
         streams.state[slot] = state
-        streams.position[slot] = self._reach[slot] = start.positions
-        streams.number[slot] = 0 if start.frames is None else len(start.frames)
-        streams.seed[slot], streams.guidance[slot] = _signed(start.seed), start.guidance
+        self._reach[slot] = start.positions
         self._guided[slot] = start.guidance != 1
+
+    def _count(self, starts: Sequence[Beginning]) -> None:
+        """Write where the streams stand. All at once: to set one number of a GPU's tensor waits for the GPU."""
+        streams, slots = self._streams, self._uploaded([start.slot for start in starts])
+        streams.position[slots] = self._uploaded([start.positions for start in starts])
+        streams.number[slots] = self._uploaded([0 if start.frames is None else len(start.frames) for start in starts])
+        streams.seed[slots] = self._uploaded([_signed(start.seed) for start in starts])
+        streams.guidance[slots] = self._steps.upload(torch.tensor([start.guidance for start in starts]))
 
     def _scratch(self, rows: int, length: int) -> Cache:
         return Cache.empty(self.model.config, rows, length, self.model.text_embedding.weight.dtype, self._device)
