@@ -16,18 +16,24 @@ TOO_LATE = 2.0
 class StepTime:
     """How long a step of many streams takes, learned while they speak: a + b · streams, recent steps counting most.
 
-    For engines that make a frame of every stream in each step; the step must be shorter than the frame.
+    For engines that make a frame of every stream in each step; the step must be shorter than the frame. Steps while a
+    prompt is read say little of the others but are part of the load: what they take longer is spread over all steps.
     """
 
     share: float = 0.9
     """Of a frame that a step may take."""
     _weight: float = 0.0
     _sums: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # of n, t, n², n·t
+    _prompts: float = 0.0
 
     _FORGET = 0.98
 
-    def observe(self, streams: int, seconds: float) -> None:
-        """A step is over."""
+    def observe(self, streams: int, seconds: float, prompts: bool = False) -> None:
+        """A step is over; `prompts`: there were some to read."""
+        longer = seconds - self._steady(streams) if prompts else 0.0
+        self._prompts = max(0.0, self._FORGET * self._prompts + (1 - self._FORGET) * longer)
+        if prompts:
+            return
         new = (float(streams), seconds, float(streams**2), streams * seconds)
         self._weight = self._weight * self._FORGET + 1
         n, t, nn, nt = (old * self._FORGET + value for old, value in zip(self._sums, new, strict=True))
@@ -35,6 +41,10 @@ class StepTime:
 
     def predicted(self, streams: int) -> float:
         """Seconds of a step of so many; 0 while nothing is known. A larger batch is never taken to be quicker."""
+        return self._steady(streams) + self._prompts
+
+    def _steady(self, streams: int) -> float:
+        """Where no prompt is read."""
         if not self._weight:
             return 0.0
         n, t, nn, nt = (value / self._weight for value in self._sums)

@@ -30,6 +30,8 @@ class _Ticket:
     utterance: Utterance
     format: Format
     result: "asyncio.Future[tuple[Piece, bytes]]"
+    first: bool
+    """Of its phrase here: there is a prompt to read."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class _Round:
     """What the thread is to do: phrases to begin and to go on with, and those that nobody wants any more."""
 
     tickets: Sequence[_Ticket]
-    speeches: Sequence[Any]
-    """Of the tickets; None where the phrase begins."""
+    speeches: list[Any]
+    """Of the tickets; None where the phrase begins, until it has begun."""
     dropped: Sequence[Any]
 
 
@@ -59,7 +61,7 @@ class Desk:
         self._tickets: dict[Hashable, _Ticket] = {}  # asked, and not under way
         self._active: dict[Hashable, _Ticket] = {}  # under way: their piece takes several steps
         self._ahead: dict[Hashable, _Ticket] = {}  # under way or made, and not asked for
-        self._speeches: dict[Hashable, Any] = {}  # phrases that the engine has begun
+        self._speeches: dict[Hashable, Any] = {}  # phrases that the engine has begun, but for those of a round
         self._dropped: list[Any] = []
         self._news = asyncio.Event()
 
@@ -69,7 +71,7 @@ class Desk:
             if ahead.result.done():
                 self._go_ahead(stream, ahead)
             return await ahead.result
-        ticket = self._tickets[stream] = _ticket(utterance, format_)
+        ticket = self._tickets[stream] = _ticket(utterance, format_, first=stream not in self._speeches)
         self.line.ask(stream, asyncio.get_running_loop().time())
         self._news.set()
         return await ticket.result
@@ -84,7 +86,7 @@ class Desk:
         self._drop(stream)
 
     def _drop(self, stream: Hashable) -> None:
-        if stream in self._speeches:
+        if stream in self._speeches:  # else a round has it, or there is none
             self._dropped.append(self._speeches.pop(stream))
             self._news.set()
 
@@ -92,7 +94,7 @@ class Desk:
         """Serve for ever."""
         while True:
             await self._news.wait()
-            for stream in self.line.pick(self.engine.batch - len(self._active)):
+            for stream in self.line.pick(max(0, self.engine.batch - len(self._active))):
                 self._active[stream] = self._tickets.pop(stream)
             dropped, self._dropped = self._dropped, []
             if not self._active and not dropped:
@@ -102,29 +104,32 @@ class Desk:
 
     async def _round(self, chosen: dict[Hashable, _Ticket], dropped: list[Any]) -> None:
         tickets = list(chosen.values())
-        speeches = [self._speeches.get(stream) for stream in chosen]
-        begun = all(speech is not None for speech in speeches)  # else there are prompts to read, too
+        work = _Round(tickets, [self._speeches.pop(stream, None) for stream in chosen], dropped)
         try:
-            speeches, answers, took = await self.thread.run(
-                partial(_step, self.engine, _Round(tickets, speeches, dropped))
-            )
+            answers, took = await self.thread.run(partial(_step, self.engine, work))
         except Exception as error:  # noqa: BLE001 - carried to the streams, which report it
-            for stream, ticket in chosen.items():
-                self._active.pop(stream, None)
-                _settle(ticket, error)
+            self._break_off(chosen, work, error)
             return
-        if self.line.step_time is not None and begun and tickets:
-            self.line.step_time.observe(len(tickets), took)
+        if self.line.step_time is not None and tickets:
+            self.line.step_time.observe(len(tickets), took, any(ticket.first for ticket in tickets))
         now = asyncio.get_running_loop().time()
-        for stream, speech, answer in zip(chosen, speeches, answers, strict=True):
+        for stream, speech, answer in zip(chosen, work.speeches, answers, strict=True):
             self._take(stream, chosen[stream], speech, answer, now)
+
+    def _break_off(self, chosen: dict[Hashable, _Ticket], work: _Round, error: Exception) -> None:
+        """The engine has failed: nothing is known of any phrase of the round."""
+        for (stream, ticket), speech in zip(chosen.items(), work.speeches, strict=True):
+            if self._active.get(stream) is ticket:
+                del self._active[stream]
+            if speech is not None:
+                self._dropped.append(speech)
+                self._news.set()
+            _settle(ticket, error)
 
     def _take(self, stream: Hashable, ticket: _Ticket, speech: Any, answer: Answer, now: float) -> None:
         """What has come of a stream's ticket."""
         over = isinstance(answer, ServiceError) or (answer is not None and answer[0].last)
-        if over:
-            self._speeches.pop(stream, None)
-        else:
+        if not over:
             self._speeches[stream] = speech
         if self._active.get(stream) is not ticket:  # it has left meanwhile
             self._drop(stream)
@@ -137,14 +142,15 @@ class Desk:
             _settle(ticket, answer)
 
     def _go_ahead(self, stream: Hashable, ticket: _Ticket) -> None:
-        """`ticket` is being taken: if its phrase goes on, so does the engine."""
-        if self.line.step_time is not None and stream in self._speeches:
-            self._active[stream] = self._ahead[stream] = _ticket(ticket.utterance, ticket.format)
+        """`ticket` is being taken: if its phrase goes on, so does the engine, unless others wait for its place."""
+        room = len(self._active) + len(self._tickets) < self.engine.batch
+        if self.line.step_time is not None and stream in self._speeches and room:
+            self._active[stream] = self._ahead[stream] = _ticket(ticket.utterance, ticket.format, first=False)
             self._news.set()
 
 
-def _ticket(utterance: Utterance, format_: Format) -> _Ticket:
-    return _Ticket(utterance, format_, asyncio.get_running_loop().create_future())
+def _ticket(utterance: Utterance, format_: Format, first: bool) -> _Ticket:
+    return _Ticket(utterance, format_, asyncio.get_running_loop().create_future(), first)
 
 
 def _settle(ticket: _Ticket, answer: tuple[Piece, bytes] | Exception) -> None:
@@ -156,13 +162,13 @@ def _settle(ticket: _Ticket, answer: tuple[Piece, bytes] | Exception) -> None:
         ticket.result.set_result(answer)
 
 
-def _step(engine: Engine[Any], work: _Round) -> tuple[list[Any], list[Answer], float]:
+def _step(engine: Engine[Any], work: _Round) -> tuple[list[Answer], float]:
     """One step, on the engine's thread, and its seconds; encoding too, as it is work of the same size for every
     stream."""
     began = time.perf_counter()
     for speech in work.dropped:
         engine.end(speech)
-    speeches: list[Any] = list(work.speeches)
+    speeches = work.speeches
     answers: list[Answer] = [None] * len(speeches)
     for index, ticket in enumerate(work.tickets):
         if speeches[index] is None:
@@ -171,12 +177,14 @@ def _step(engine: Engine[Any], work: _Round) -> tuple[list[Any], list[Answer], f
             except ServiceError as error:
                 answers[index] = error
     going = [index for index, answer in enumerate(answers) if answer is None]
-    made = engine.step([speeches[index] for index in going]) if going else []
+    if not going:
+        return answers, time.perf_counter() - began
+    made = engine.step([speeches[index] for index in going])
     for index, piece in zip(going, made, strict=True):
         answers[index] = _encoded(piece, work.tickets[index].format) if isinstance(piece, Piece) else piece
     took = time.perf_counter() - began
     metrics.STEP.observe(took)
-    return speeches, answers, took
+    return answers, took
 
 
 def _encoded(piece: Piece, format_: Format) -> tuple[Piece, bytes]:

@@ -13,6 +13,7 @@ STREAMS = Gauge("trunkline_tts_streams", "Streams that have a place, whether or 
 STEP = Histogram(
     "trunkline_tts_step_seconds",
     "One step of the engine's thread. hibari: a sentence of one stream. voxtral: a frame of 80 ms of every stream that "
-    "wants one, with the prompts of new phrases and the sound that is due.",
+    "wants one, with the prompts of new phrases and the sound that is due; on a GPU, which is a step ahead, what was "
+    "waited for, mostly of the step before.",
     buckets=_BUCKETS,
 )

@@ -117,6 +117,19 @@ def test_a_larger_batch_is_never_taken_to_be_quicker() -> None:
     assert times.predicted(16) >= 0.03
 
 
+def test_prompts_count_as_far_as_they_slow_the_others_down() -> None:
+    times = StepTime()
+    times.observe(1, 0.100, prompts=True)
+    times.observe(1, 0.010)
+    assert times.predicted(2) < 0.025  # one prompt is no load
+    for _ in range(400):  # with many short phrases there is hardly a step without a prompt
+        times.observe(4, 0.060, prompts=True)
+    assert times.predicted(4) == pytest.approx(0.060, abs=0.001)
+    for _ in range(400):
+        times.observe(4, 0.040)
+    assert times.predicted(4) == pytest.approx(0.040, abs=0.001)
+
+
 def test_a_stream_too_many_is_refused_before_it_harms_the_others() -> None:
     line = Line(StepTime())
     places = Places(100, (line,))
