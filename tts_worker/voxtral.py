@@ -2,7 +2,8 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from services.errors import Busy, InternalError, InvalidRequest, ServiceError
+from tts_worker.admission import RETRY_AFTER
 from tts_worker.engine import FRAME, SAMPLE_RATE, EngineError, Piece, Sound, Utterance, Voice
 from tts_worker.lane import Download
 from tts_worker.model.files import Files, ModelFiles, Source
@@ -45,7 +47,7 @@ class _Entry:
     """Of another worker's: the codec has to see them again."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Decoding:
     """Pieces of equal length on their way through the codec."""
 
@@ -68,6 +70,7 @@ class VoxtralEngine:
         self._entries: list[_Entry] = []  # their prompts are read in the next step
         self._steps: list[tuple[list[Speaking], Made]] = []  # started, oldest first
         self._decodings: list[_Decoding] = []
+        self._ready: dict[Speaking, Piece] = {}  # made, and to be given with the phrase's next step
 
     @property
     def model(self) -> str:
@@ -91,17 +94,17 @@ class VoxtralEngine:
 
     def load(self) -> None:
         """Read the weights, make the cache, compute what phrases of a voice share. Raises EngineError."""
-        loaded = self._files.load(self._room.positions)
-        model = loaded.model
-        if (model.config.codec.sampling_rate, model.config.codec.frame) != (SAMPLE_RATE, FRAME):
-            raise EngineError(f"{self.model}: the codec must give frames of {FRAME} samples at {SAMPLE_RATE} Hz")
         try:
+            loaded = self._files.load(self._room.positions)
+            model = loaded.model
+            if (model.config.codec.sampling_rate, model.config.codec.frame) != (SAMPLE_RATE, FRAME):
+                raise EngineError(f"{self.model}: the codec must give frames of {FRAME} samples at {SAMPLE_RATE} Hz")
             tuning = self._tune(self._files.device, self._slots)
             runner = Runner(model, self._slots, self._room.positions, tuning)
+            for name, rows in loaded.voices.items():
+                self._voices[name] = runner.voice(voice_ids(loaded.tokenizer, len(rows)), rows)
         except torch.OutOfMemoryError as error:
             raise EngineError(f"{self._slots} slots do not fit into the device's memory: {error}") from None
-        for name, rows in loaded.voices.items():
-            self._voices[name] = runner.voice(voice_ids(loaded.tokenizer, len(rows)), rows)
         for language in {language for voice in self.voices for language in voice.languages}:
             normalise("", language)  # reads the language's data now and not while a caller waits
         self._loaded, self._runner = loaded, runner
@@ -152,8 +155,9 @@ class VoxtralEngine:
             positions = len(utterance.reference) // FRAME + 5
             if positions >= runner.length:
                 raise InvalidRequest("open.reference_audio", f"takes {positions} positions of {runner.length}; cut it")
-            rows = runner.rows_of(utterance.reference)
-            self._clones[key] = runner.voice(voice_ids(files.tokenizer, len(rows)), rows)
+            with _memory_permitting():
+                rows = runner.rows_of(utterance.reference)
+                self._clones[key] = runner.voice(voice_ids(files.tokenizer, len(rows)), rows)
         self._clones.move_to_end(key)
         while len(self._clones) > _CLONES_KEPT:
             self._clones.popitem(last=False)
@@ -165,6 +169,7 @@ class VoxtralEngine:
     def end(self, speech: Speaking) -> None:
         """Free the slot."""
         runner, _ = self._running()
+        self._ready.pop(speech, None)
         if not speech.gone:
             speech.gone = True
             self._free.append(speech.slot)
@@ -186,27 +191,38 @@ class VoxtralEngine:
             self._steps.append((hungry, runner.step([speech.slot for speech in hungry])))
         while len(self._steps) > (runner.tuning.ahead if hungry else 0):
             self._collect(*self._steps.pop(0))
-        results: dict[Speaking, Piece | ServiceError] = {}
-        for speech in speeches:
-            if speech.failed:
-                self.end(speech)
-                results[speech] = speech.failed
         self._cut([speech for speech in speeches if speech.due])
-        results |= self._pieces(wait=not self._steps)
-        return [results.get(speech) for speech in speeches]
+        self._hear(wait=not self._steps)
+        return [self._answer(speech) for speech in speeches]
+
+    def _answer(self, speech: Speaking) -> Piece | ServiceError | None:
+        """What has come of a phrase."""
+        if speech.failed:
+            self.end(speech)
+            return speech.failed
+        return self._ready.pop(speech, None)
 
     def _enter(self) -> None:
         """Read prompts of new phrases, so many as are read together: those who speak wait for it."""
         runner, _ = self._running()
         waiting = [entry for entry in self._entries if not entry.speech.gone]  # some have left again
         entries, self._entries = waiting[: runner.tuning.prompts], waiting[runner.tuning.prompts :]
+        try:
+            with _memory_permitting():
+                self._read(entries)
+        except Busy as error:
+            for entry in entries:
+                entry.speech.failed = error
+
+    def _read(self, entries: Sequence[_Entry]) -> None:
+        runner, _ = self._running()
         if entries:
             runner.begin([entry.beginning for entry in entries])
         for entry in entries:
-            entry.speech.entered = True
             for first in range(0, len(entry.heard), _HEARD_AT_ONCE):
                 part = entry.heard[None, first : first + _HEARD_AT_ONCE]
                 entry.speech.recall(sound_of(runner.decode([entry.speech.slot], part))[0])
+            entry.speech.entered = True
 
     def _collect(self, speeches: list[Speaking], made: Made) -> None:
         """What has come of a step."""
@@ -226,19 +242,23 @@ class VoxtralEngine:
             groups.setdefault(len(cut.frames), []).append((speech, cut))
         for count, cuts in groups.items():
             slots, frames = [speech.slot for speech, _ in cuts], np.stack([cut.frames for _, cut in cuts])
-            download = runner.decode(slots, frames) if count else Download((torch.zeros(len(cuts), 0),), None)
-            self._decodings.append(_Decoding(cuts, download))
+            try:
+                with _memory_permitting():
+                    download = runner.decode(slots, frames) if count else Download((torch.zeros(len(cuts), 0),), None)
+            except Busy as error:
+                for speech, _ in cuts:
+                    speech.failed = error
+            else:
+                self._decodings.append(_Decoding(cuts, download))
 
-    def _pieces(self, wait: bool) -> dict[Speaking, Piece | ServiceError]:
-        """Pieces whose sound is there; all of them where there is nothing else to wait for."""
+    def _hear(self, wait: bool) -> None:
+        """Take up sound that is there; all of it where there is nothing else to wait for."""
         done = [decoding for decoding in self._decodings if wait or decoding.download.ready]
         self._decodings = [decoding for decoding in self._decodings if decoding not in done]
-        pieces: dict[Speaking, Piece | ServiceError] = {}
         for decoding in done:
             for (speech, cut), sound in zip(decoding.cuts, sound_of(decoding.download), strict=True):
-                if not speech.gone:
-                    pieces[speech] = self._piece(speech, cut, sound)
-        return pieces
+                if not (speech.gone or speech.failed):
+                    self._ready[speech] = self._piece(speech, cut, sound)
 
     def _piece(self, speech: Speaking, cut: Cut, sound: Sound) -> Piece:
         pace = self._pace(speech.utterance)
@@ -252,6 +272,16 @@ class VoxtralEngine:
         if self._runner is None or self._loaded is None:
             raise RuntimeError("load() comes first")
         return self._runner, self._loaded
+
+
+@contextmanager
+def _memory_permitting() -> Iterator[None]:
+    """Raises Busy where the device has no memory left: what was asked for fails, and those who speak go on."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        log.error("the device's memory is full")
+        raise Busy("the device's memory is full", RETRY_AFTER) from None
 
 
 def from_folder(

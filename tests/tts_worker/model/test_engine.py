@@ -151,6 +151,38 @@ def test_numbers_that_are_not_finite_end_one_phrase(folder: Path) -> None:
     assert one.begin(utterance()).slot in (0, 1)
 
 
+@pytest.mark.parametrize("where", ["begin", "decode"])
+def test_memory_that_runs_out_ends_only_who_wanted_more(
+    folder: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    one = loaded(folder)
+    alone = sound(speak(one, one.begin(utterance())))
+    good = one.begin(utterance())
+    pieces = one.step([good])
+    bad = one.begin(utterance("Too much."))
+    with monkeypatch.context() as patch:
+        if where == "decode":
+            assert one.step([]) == []  # reads the prompt
+        patch.setattr(one._runner, where, full)
+        answers = one.step([bad])
+    assert isinstance(answers[0], Busy)
+    assert len({one.begin(utterance()).slot for _ in range(2)}) == 2  # no slot was lost
+    heard = [piece for piece in pieces if isinstance(piece, Piece)] + speak(one, good)
+    np.testing.assert_allclose(sound(heard), alone, atol=2e-5)
+
+
+def test_a_device_without_room_is_said_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("wanted 3 GiB")
+
+    monkeypatch.setattr("tts_worker.voxtral.Runner.voice", full)
+    with pytest.raises(EngineError, match="3 slots do not fit into the device's memory: wanted 3 GiB"):
+        loaded(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
