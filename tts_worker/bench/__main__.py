@@ -6,6 +6,7 @@ length fixed. Stops where streams fall behind real time.
 """
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -23,12 +24,14 @@ from tts_worker.bench.load import measure as measure_load
 from tts_worker.bench.parts import Parts
 from tts_worker.bench.parts import measure as measure_parts
 from tts_worker.bench.random import CHARACTERS, SECONDS, VOICE, RandomModel, text
-from tts_worker.engine import Utterance
+from tts_worker.engine import EngineError, Utterance
 from tts_worker.model.config import ConfigError, shipped_names
 from tts_worker.room import Room
 from tts_worker.tuning import tuned
 from tts_worker.voxtral import VoxtralEngine
 
+_SHORTEST, _LONGEST = 0.8, 120.0
+"""Seconds of a stream: a few pieces, and the longest that the family speaks in one go."""
 _HEAD = (
     "streams  first audio p50     p95  RTF p50   worst  characters/s |  step  heads  backbone  codec   host (ms) "
     "| starved"
@@ -57,11 +60,18 @@ def rows(given: argparse.Namespace, streams: int) -> Row:
     seconds = source.config.frame_seconds
     task = Task(round(CHARACTERS * given.seconds / SECONDS), round(given.seconds / seconds))
     engine = VoxtralEngine(source, _room(source, task, streams), partial(tuned, compiled=given.compile))
+    if engine.batch < streams:
+        raise ConfigError(f"an engine holds at most {engine.batch}")
     engine.load()
-    if task.characters < 10 or engine.batch < streams:
-        raise ConfigError("--seconds: too few")
     _warm(engine, task)
     return Row(measure_load(engine, streams, task), measure_parts(engine, streams, task))
+
+
+def _give_back(device: str) -> None:
+    """Memory of the engine before."""
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _room(source: RandomModel, task: Task, streams: int) -> Room:
@@ -92,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if row is None:
             try:
                 row = rows(given, streams)
-            except (ConfigError, torch.OutOfMemoryError) as error:
+            except (ConfigError, EngineError, torch.OutOfMemoryError) as error:
                 sys.exit(f"{streams} streams: {error}")
             known[streams] = row
             _write(given, known)
@@ -135,23 +145,40 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     numbers = "1,2,4,8,16,32,64,128,256,400,512,640" if cuda else "1,2,4,8"
     parser.add_argument("--config", choices=shipped_names(), default="micro", help="size of the model (default micro)")
     parser.add_argument("--streams", type=_numbers, default=_numbers(numbers), help=f"default {numbers}")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of sound per stream (default {SECONDS:g})")
-    parser.add_argument("--threads", type=int, default=1, help="of the processor (default 1)")
+    parser.add_argument("--seconds", type=_seconds, default=SECONDS, help=f"of sound per stream (default {SECONDS:g})")
+    parser.add_argument("--threads", type=_positive, default=1, help="of the processor (default 1)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if cuda else "cpu")
     precisions = ("float32", "bfloat16")
     parser.add_argument("--precision", choices=precisions, help="default: bfloat16 on a GPU, else float32")
     parser.add_argument("--compile", action="store_true", help="layers through torch.compile: minutes at the start")
     parser.add_argument("--output", type=Path, help="JSON file to write; what it holds already is not measured again")
     given = parser.parse_args(arguments)
+    if given.device == "cuda" and not cuda:
+        parser.error("--device: torch finds no GPU here; valid: cpu")
+    if given.output and not given.output.parent.is_dir():
+        parser.error(f"--output: {given.output.parent} is no folder")
     given.precision = given.precision or ("bfloat16" if given.device == "cuda" else "float32")
     return given
 
 
 def _numbers(value: str) -> list[int]:
-    numbers = sorted({int(part) for part in value.split(",")})
-    if numbers[0] < 1:
-        raise argparse.ArgumentTypeError("numbers of streams are at least 1")
-    return numbers
+    return sorted({_positive(part) for part in value.split(",")})
+
+
+def _positive(value: str) -> int:
+    if not value.strip().isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r}; valid: whole numbers from 1")
+    return int(value)
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not _SHORTEST <= seconds <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{value!r}; valid: {_SHORTEST:g} to {_LONGEST:g}")
+    return seconds
 
 
 if __name__ == "__main__":
