@@ -147,12 +147,12 @@ class Conversation:
         self._answer().pieces.append((text, token_ids))
         self._size += len(text)
 
-    def add_call(self, name: str, arguments: str) -> ToolCall:
+    def add_call(self, name: str, arguments: str, token_ids: tuple[int, ...] = ()) -> ToolCall:
         """Record a call of the running generation and give it an id."""
         answer = self._answer()
         # Nine letters and digits, because chat templates of the Mistral family refuse any other length. A longer
         # number than fits makes a longer id, which stays unique.
-        call = ToolCall(f"{answer.id:07x}{len(answer.calls):02x}", name, arguments)
+        call = ToolCall(f"{answer.id:07x}{len(answer.calls):02x}", name, arguments, token_ids)
         answer.calls.append(call)
         self._size += len(arguments)
         return call

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
-from llm_worker.backends import Call, Delta, Finished, Reason, Step, Usage
+from llm_worker.backends import Call, Delta, Finished, Reason, Stateless, Step, Usage
 from llm_worker.backends.frontdesk.conversation import respond
 from llm_worker.backends.frontdesk.practice import load
 from llm_worker.backends.frontdesk.tasks import Desk
@@ -41,6 +41,10 @@ class FrontDesk:
         if model not in ("", MODEL):
             raise NotFound(f"model {model!r} is unknown here; the scripted backend has {MODEL!r}")
         return MODEL
+
+    def open(self) -> Stateless:
+        """Every prompt is answered by itself."""
+        return Stateless(self)
 
     async def prefill(self, prompt: Prompt) -> Usage:
         """Nothing is computed ahead; a `now` that cannot be read is refused here, before any answer."""
