@@ -11,7 +11,8 @@ DIGEST = "a34ad7dea0371fa5d97d2f58440c9155f4bb440333f608096983b5793dcfd6de"
 def test_the_handwritten_dialogues_are_those_that_were_frozen() -> None:
     frozen = FOLDER.joinpath("FROZEN.sha256").read_bytes()
     assert hashlib.sha256(frozen).hexdigest() == DIGEST
-    listed = dict(reversed(line.split()) for line in frozen.decode().splitlines())
+    lines = [line.split() for line in frozen.decode().splitlines()]
+    listed = {name: digest for digest, name in lines}
     found = {
         entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()
         for entry in FOLDER.iterdir()
