@@ -1,0 +1,35 @@
+"""PURE: how long a step takes, learned while it works; how much of it may be prefill, and when one more is too many."""
+
+import numpy as np
+
+_FORGET = 0.98
+_RIDGE = 1e-3
+
+
+class StepTime:
+    """Seconds of a step ≈ a + b · answers under way + c · tokens of prompts, recent steps counting most."""
+
+    def __init__(self) -> None:
+        self._products = np.zeros((3, 3))
+        self._values = np.zeros(3)
+        self._fit = np.zeros(3)
+
+    def observe(self, answers: int, tokens: int, seconds: float) -> None:
+        """A step is over."""
+        row = np.array([1.0, answers, tokens])
+        self._products = self._products * _FORGET + np.outer(row, row)
+        self._values = self._values * _FORGET + row * seconds
+        # What was never seen apart from the rest costs nothing by itself: the ridge shares it out.
+        fit = np.linalg.solve(self._products + _RIDGE * np.diag(np.diag(self._products) + 1e-9), self._values)
+        self._fit = np.maximum(fit, 0.0)
+
+    def predicted(self, answers: int, tokens: int) -> float:
+        """Seconds; 0 while nothing is known."""
+        return float(self._fit @ np.array([1.0, answers, tokens]))
+
+    def tokens_within(self, answers: int, seconds: float) -> int:
+        """Most tokens of prompts beside so many answers that keep a step within `seconds`; negative when answers
+        alone exceed it, and very many while nothing is known."""
+        left = seconds - self.predicted(answers, 0)
+        each = float(self._fit[2])
+        return round(left / each) if each > 0 else 1 << 30
