@@ -33,7 +33,8 @@ _Encode = Callable[[str], tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt as ids. The first `settled` of them stay, whatever is appended or answered later.
+    """A prompt as ids. The first `settled` of them stay when the conversation goes on: all but the last word of a
+    caller who may still be speaking, and what follows a result that can still come.
 
     `answers` are the ranges of ids that the model said, or should have said: what training teaches.
     """
@@ -77,19 +78,17 @@ class ChatFormat:
             last = number == len(blocks) - 1
             match block[0].role:
                 case Role.SYSTEM:
-                    page.block(names.SYSTEM, block[0].text, grows=last and not answer)
+                    page.block(names.SYSTEM, block[0].text)
                 case Role.USER:
-                    grows = last and not answer
-                    page.block(names.INST, _BLANK_LINE.join(each.text for each in block), grows, closed=not grows)
+                    text = _BLANK_LINE.join(each.text for each in block)
+                    page.block(names.INST, text, grows=last and not answer)
                 case Role.TOOL:
                     if block[0].tool_call_id not in answered:
                         page.settle()  # a result that comes late takes the place of this one
                     page.block(names.RESULT, block[0].text)
                 case Role.ASSISTANT:
-                    self._said(page, block, grows=last and not answer, goes_on=last and answer)
+                    self._said(page, block, goes_on=last and answer)
         if lead == len(blocks):
-            if not answer:
-                page.settle()  # another system message would stand before the head
             self._head(page, prompt)
         return page.rendered()
 
@@ -101,7 +100,7 @@ class ChatFormat:
         if now := setting(prompt.now, prompt.language):
             page.block(names.SYSTEM, now)
 
-    def _said(self, page: "_Page", messages: Sequence[Message], grows: bool, goes_on: bool) -> None:
+    def _said(self, page: "_Page", messages: Sequence[Message], goes_on: bool) -> None:
         """Answers with nothing between them are one, with blank lines; `goes_on`: the next one is to follow."""
         begin = len(page.ids)
         parts: list[str | tuple[int, ...]] = []
@@ -115,7 +114,7 @@ class ChatFormat:
             parts.append(_BLANK_LINE)
         elif parts and isinstance(parts[-1], str):
             parts[-1] = parts[-1].rstrip(" ")  # as the family is trained
-        page.parts(parts, grows and not calls)
+        page.parts(parts)
         for call in calls:
             page.parts(self._call(call))
         if not goes_on:
@@ -152,14 +151,16 @@ class _Page:
     def control(self, name: str) -> None:
         self.ids.append(self._tokenizer.control(name))
 
-    def block(self, begin: str, text: str, grows: bool = False, closed: bool = True) -> None:
-        """Text between control tokens; what `grows` is settled up to its last word."""
+    def block(self, begin: str, text: str, grows: bool = False) -> None:
+        """Text between control tokens; what `grows` has no end yet and is settled up to its last word."""
         self.control(begin)
-        self.parts([text], grows)
-        if closed:
+        if grows:
+            self.settle(len(self._encode(text[: settled(text)])))
+        self.ids += self._encode(text)
+        if not grows:
             self.control(_ENDS[begin])
 
-    def parts(self, parts: Sequence[str | tuple[int, ...]], grows: bool = False) -> None:
+    def parts(self, parts: Sequence[str | tuple[int, ...]]) -> None:
         """Ids as they are; texts that follow each other are encoded as one."""
         joined: list[str | tuple[int, ...]] = []
         for part in parts:
@@ -167,9 +168,7 @@ class _Page:
                 joined[-1] += part
             else:
                 joined.append(part)
-        for number, part in enumerate(joined):
-            if grows and number == len(joined) - 1:
-                self.settle(len(self._encode(part[: settled(part)])) if isinstance(part, str) else len(part))
+        for part in joined:
             self.ids += self._encode(part) if isinstance(part, str) else part
 
     def settle(self, more: int = 0) -> None:

@@ -205,20 +205,23 @@ def test_generated_calls_are_used_as_they_are() -> None:
 
 @given(conversations(), st.data())
 def test_what_is_settled_stays(prompt: Prompt, data: st.DataObject) -> None:
-    """Messages come one by one, the last caller's in two pieces; now and then an answer is begun."""
+    """Messages come one by one, the caller's in two pieces. Two answers in a row and system messages at the beginning
+    are one block that grows; that is seldom enough."""
     before: list[int] = []
-    ordered = prompt.messages
-    for count in range(len(ordered) + 1):
-        steps = [ordered[:count]]
-        if count and ordered[count - 1].role in (USER, SYSTEM):
-            last = ordered[count - 1]
-            piece = replace(last, text=last.text[: data.draw(st.integers(0, len(last.text)))])
-            steps.insert(0, (*ordered[: count - 1], piece))
+    for count, message in enumerate(prompt.messages):
+        earlier = prompt.messages[:count]
+        roles = {each.role for each in earlier[-1:]}
+        if (message.role is ASSISTANT and ASSISTANT in roles) or not {each.role for each in earlier} - {SYSTEM}:
+            before = []
+        steps = [(*earlier, message)]
+        if message.role is USER:
+            piece = replace(message, text=message.text[: data.draw(st.integers(0, len(message.text)))])
+            steps.insert(0, (*earlier, piece))
         for messages in steps:
             told = CHAT.render(replace(prompt, messages=messages))
             assert told.ids[: len(before)] == before
             before = told.ids[: told.settled]
-    told = CHAT.render(replace(prompt, messages=ordered), answer=True)
+    told = CHAT.render(prompt, answer=True)
     assert told.ids[: len(before)] == before
     assert told.settled == len(told.ids)
 
@@ -255,12 +258,12 @@ def test_nearly_everything_is_settled() -> None:
         return shown(told.ids[told.settled :])
 
     assert rest((USER, "I would like to book an appointment")) == " appointment"
-    assert rest((USER, "Hi"), (ASSISTANT, "Good morning.")) == " morning.</s>"
+    assert rest((USER, "Hi"), (ASSISTANT, "Good morning.")) == ""
     assert rest(*ASKED) == ""
     assert rest(*ASKED, (TOOL, "{}", "a"), (TOOL, "{}", "b")) == ""
     late = rest(*ASKED, (TOOL, "{}", "a"), (USER, "Hello there"))
     assert late == f"[TOOL_RESULTS]{NO_RESULT}[/TOOL_RESULTS][INST]Hello there"
-    assert rest((SYSTEM, "You answer")) == f" answer[/SYSTEM_PROMPT]{SETTINGS}"
+    assert rest((SYSTEM, "You answer"), tools=(SLOTS,)) == ""
 
 
 def test_answers_are_what_training_teaches() -> None:
