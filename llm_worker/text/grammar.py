@@ -52,6 +52,7 @@ class Grammar:
         self._calls = calls
         self._choice = choice if calls else ToolChoice.NONE
         self._state = _State.BEGIN if thinks else _State.ANSWER
+        self._words: Words | None = None
 
     @property
     def finished(self) -> bool:
@@ -63,28 +64,25 @@ class Grammar:
 
         Raises InvalidRequest where a tool's schema turns out to be too much work.
         """
-        if self._state is _State.CALLS and self._calls is not None:
+        if self._words is None and self._state is _State.CALLS and self._calls is not None:
             words = np.frombuffer(self._calls.compute_bitmask(), dtype=np.int32)
             if self._calls.is_error():
-                raise InvalidRequest(
-                    "open.tools", f"too much work for a grammar: {_first_line(self._calls.get_error())}"
-                )
-            return words
-        return self._masks.of(self._state, self._choice)
+                raise InvalidRequest("open.tools", f"too much work for a grammar: {_short(self._calls.get_error())}")
+            self._words = words
+        elif self._words is None:
+            self._words = self._masks.of(self._state, self._choice)
+        return self._words
 
     def advance(self, token: int) -> None:
-        """The id that came next. Raises ValueError for one that the mask excludes."""
+        """The id that came next. Raises ValueError for one that the mask excludes, InvalidRequest as `mask` does."""
         masks = self._masks
-        if self._state is _State.CALLS and self._calls is not None:
-            fits = self._calls.consume_token(token)
-        else:
-            fits = _allows(self.mask(), token)
-        if not fits:
+        if not _allows(self.mask(), token):
             raise ValueError(f"id {token} cannot come here")
+        self._words = None
         if token == masks.eos:
             self._state = _State.END
-        elif self._state is _State.CALLS:
-            return
+        elif self._state is _State.CALLS and self._calls is not None:
+            self._calls.consume_token(token)  # what goes wrong here is said by the next mask
         elif token == masks.call:
             self._state = _State.CALLS
         elif token == masks.think:
@@ -102,7 +100,7 @@ class Grammars:
         """`thinks`: whether answers may begin with a thought. Takes half a second for 131,072 ids."""
         self._vocabulary = LLTokenizer(TokenizerWrapper(_Vocabulary(tokenizer)))
         self._masks = _Masks(tokenizer)
-        self._args = tokenizer.control(names.ARGS)
+        self._args, self._brace = tokenizer.control(names.ARGS), tokenizer.encode("{")[0]
         self._thinks = thinks
         self._compiled: dict[str, LLMatcher] = {}
 
@@ -123,7 +121,7 @@ class Grammars:
             more = f"(<[{self._masks.call}]> call){{0,{MOST_CALLS - 1}}}"
             matcher = self._matcher(f"start: call {more}\ncall: " + "\n  | ".join(rules))
             if matcher.is_error():
-                raise InvalidRequest("open.tools", f"too much for one grammar: {_first_line(matcher.get_error())}")
+                raise InvalidRequest("open.tools", f"too much for one grammar: {_short(matcher.get_error())}")
             while len(self._compiled) >= _TOOL_SETS:
                 del self._compiled[next(iter(self._compiled))]
             self._compiled[key] = matcher
@@ -135,15 +133,15 @@ class Grammars:
         arguments = f"%json {json.dumps(schema)}"
         alone = self._matcher(f"start: <[{self._args}]> {arguments}")
         if not alone.is_error():
-            alone.consume_token(self._args)
+            alone.consume_tokens([self._args, self._brace])  # here it shows what is too much work
             alone.compute_bitmask()
         if alone.is_error():
-            problem = _first_line(alone.get_error())
+            problem = _short(alone.get_error())
             raise InvalidRequest(f"open.tools[{index}].parameters_json", f"no grammar can be made of it: {problem}")
         return f'"{tool.name}" <[{self._args}]> {arguments}'
 
     def _matcher(self, grammar: str) -> LLMatcher:
-        return LLMatcher(self._vocabulary, grammar, limits=_LIMITS)
+        return LLMatcher(self._vocabulary, grammar, log_level=0, limits=_LIMITS)
 
 
 class _Masks:
@@ -219,5 +217,7 @@ def _allows(words: Words, token: int) -> bool:
     return 0 <= token < 32 * len(words) and bool(words[token // 32] >> token % 32 & 1)
 
 
-def _first_line(error: str) -> str:
-    return error.split("schema: ", 1)[-1].splitlines()[0][:200]
+def _short(error: str) -> str:
+    """What went wrong, without where in our own text."""
+    problem = error.split("JSON schema: ", 1)[-1].split("\n   1 |")[0]
+    return " ".join(problem.replace("<non-verbose/>", "").split())[:200]
