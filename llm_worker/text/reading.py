@@ -35,12 +35,11 @@ class Reader:
             return []
         if token == self._tokenizer.eos:
             steps = self.close() + self._finished_call()
-            self.ended = self.ended or (Reason.TOOL_CALLS if self._called else Reason.END)
+            self.ended = Reason.TOOL_CALLS if self._called else Reason.END
             return steps
         if token == self._calls_id and not self._thinking:
             steps = self.close() + self._finished_call()
-            if self.ended is None:
-                self._call = [token]
+            self._call = [token]
             return steps
         if self._call:
             self._call.append(token)
@@ -62,7 +61,7 @@ class Reader:
         text, _ = _characters(self._tokenizer.decode(self._held))
         found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
-            self.ended = Reason.TOOL_CALLS if self._called else Reason.END
+            self.ended = Reason.END
             free = min(found)
         else:
             free = len(text) if final else len(text) - self._beginning_of_stop(text)
@@ -70,7 +69,7 @@ class Reader:
         pieces = [Delta(before, ids)] if before else []
         if found and len(before) < free:
             pieces.append(Delta(text[len(before) : free]))
-        self._held = [] if final or found else self._held[len(ids) :]
+        self._held = [] if found else self._held[len(ids) :]
         return list(pieces)
 
     def _tokens_of(self, free: int) -> tuple[tuple[int, ...], str]:
@@ -93,7 +92,7 @@ class Reader:
     def _finished_call(self) -> list[Delta | Call]:
         """The call that ends here. One that is no name with a JSON object, which no grammar allows, is left out."""
         ids, self._call = tuple(self._call), []
-        if self._args_id not in ids or self.ended is not None:
+        if self._args_id not in ids:
             return []
         cut = ids.index(self._args_id)
         try:

@@ -230,6 +230,11 @@ def test_schemas_that_are_much_work_end_in_an_answer_or_a_refusal(schema: dict[s
     assert set(refused) <= {"open.tools", "open.tools[0].parameters_json"}
 
 
+def test_what_is_too_much_work_at_once_is_refused_before_any_answer() -> None:
+    with pytest.raises(InvalidRequest, match="items"):
+        GRAMMARS.check((END, parameters(properties={f"p{n}": TEXT for n in range(1000)})))
+
+
 def test_what_is_too_much_work_later_is_a_refusal_too() -> None:
     inner = {"type": "object", "properties": {f"p{n}": TEXT for n in range(1000)}}
     grammar = GRAMMARS.grammar((parameters(properties={"a": inner}, required=["a"]),))
@@ -244,10 +249,11 @@ def test_what_grammars_cannot_hold_is_left_to_others() -> None:
 
 
 def test_combined_schemas_stay_open() -> None:
-    tool = parameters(
-        anyOf=[{"properties": {"a": TEXT}, "required": ["a"]}, {"properties": {"b": TEXT}, "required": ["b"]}]
-    )
+    tool = parameters(properties={"a": True}, anyOf=[{"properties": {"b": TEXT}, "required": ["b"]}])
     assert takes(GRAMMARS.grammar((tool,)), [*called("t", '{"b": "x"}'), EOS])
+    plain = parameters(properties={"a": True})
+    assert takes(GRAMMARS.grammar((plain,)), [*called("t", '{"a": []}'), EOS])
+    assert not takes(GRAMMARS.grammar((plain,)), [*called("t", '{"b": "x"}'), EOS])
 
 
 def test_an_answer_through_grammar_and_reader() -> None:

@@ -80,7 +80,7 @@ def test_a_stop_string_within_a_token_leaves_text_without_ids() -> None:
     steps, reader = read(ids, ["oint"])
     assert spoken(steps) == " app"
     assert small().decode(ids_of(steps)).decode() != " app"
-    assert reader.ended is Reason.END
+    assert (reader.ended, reader.close()) == (Reason.END, [])
 
 
 def test_a_stop_string_that_only_the_end_completes_is_text() -> None:
@@ -99,6 +99,12 @@ def test_calls_are_read_by_id_and_nothing_of_them_is_spoken() -> None:
         Call("end_call", "{}", tuple(two)),
     ]
     assert reader.ended is Reason.TOOL_CALLS
+
+
+def test_what_is_held_back_comes_before_a_call() -> None:
+    call = [CALL, *by_bytes("book"), ARGS, *by_bytes("{}")]
+    steps, _ = read([*by_bytes(b"so EN\xf0"), *call, *call, EOS], ["END"])
+    assert [step.text if isinstance(step, Delta) else step.name for step in steps] == [*"so ", "EN", "book", "book"]
 
 
 def test_a_call_is_given_out_when_it_is_whole() -> None:
