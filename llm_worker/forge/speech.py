@@ -172,10 +172,11 @@ def digits_aloud(digits: str) -> str:
     return ", ".join(" ".join(group) for group in groups if group)
 
 
-def spelled(name: str, draw: random.Random) -> str:
-    """The letters of a name: "S A T O", "S-A-T-O", "S, A, T, O"."""
-    letters = [letter.upper() for letter in name if letter.isalpha()]
-    return draw.choice([" ", "-", " ", ", "]).join(letters)
+def spelled(draw: random.Random, *names: str) -> str:
+    """The letters of one or two names: "A N N, S A T O", "A-N-N, S-A-T-O", "A, N, N, then S, A, T, O"."""
+    between = draw.choice([" ", "-", " ", ", "])
+    each = [between.join(letter.upper() for letter in name if letter.isalpha()) for name in names]
+    return draw.choice([", then ", ", and then "] if between == ", " else [", ", ", ", ", last name "]).join(each)
 
 
 def _ending(number: int) -> str:
