@@ -134,7 +134,6 @@ class Grammars:
         alone = self._matcher(f"start: <[{self._args}]> {arguments}")
         if not alone.is_error():
             alone.consume_tokens([self._args, self._brace])  # here it shows what is too much work
-            alone.compute_bitmask()
         if alone.is_error():
             problem = _short(alone.get_error())
             raise InvalidRequest(f"open.tools[{index}].parameters_json", f"no grammar can be made of it: {problem}")
