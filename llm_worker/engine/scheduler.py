@@ -207,7 +207,8 @@ class Scheduler:
 
     def _admit(self, stream: Stream, urgency: Urgency, answering: bool) -> None:
         more = self.load.answer_tokens if answering else 0
-        if (missing := stream.context.missing(more)) > self._obtainable(stream):
+        missing = min(stream.context.missing(more), self.blocks.capacity - len(stream.context.table))
+        if missing > self._obtainable(stream):
             raise Busy(f"no room in the cache: {missing} blocks are needed", retry_after=1.0)
         answers = sum(other.answering for other in self._working if other is not stream) + answering
         if answering and self.step_time.predicted(min(answers, self.load.rows), 0) > self.load.slowest_seconds:

@@ -1,0 +1,116 @@
+"""Steps of one token a row in a few fixed shapes, so that a GPU can replay them instead of being told each kernel.
+
+Where there is no GPU the same shapes are computed directly.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llm_worker.model.cache import Batch, LatentPool
+from llm_worker.model.network import Decoder
+
+_WARM_UP = 2
+"""Runs before a capture: libraries choose their kernels and take their memory in them."""
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """Shapes, ascending. The last ones hold the largest step there is."""
+
+    rows: tuple[int, ...]
+    lengths: tuple[int, ...]
+    """Tokens of context."""
+
+    @classmethod
+    def up_to(cls, rows: int, length: int) -> "Buckets":
+        """Powers of two of rows, powers of four of context from 512 on."""
+        return cls(tuple(_steps(1, 2, rows)), tuple(_steps(512, 4, length)))
+
+    def fitting(self, rows: int, length: int) -> tuple[int, int]:
+        """The smallest shape that holds a batch. Raises IndexError where there is none."""
+        return self.rows[bisect_left(self.rows, rows)], self.lengths[bisect_left(self.lengths, length)]
+
+
+class DecodeSteps:
+    """One `DecodeStep` for each shape."""
+
+    def __init__(self, model: Decoder, pool: LatentPool, buckets: Buckets) -> None:
+        self._model, self._pool, self._buckets = model, pool, buckets
+        self._steps: dict[tuple[int, int], DecodeStep] = {}
+
+    def capture(self) -> None:
+        """Capture every shape, the largest first: the others fit into the memory that it took. Nothing on a CPU."""
+        if self._pool.latents.is_cuda:
+            memory = torch.cuda.graph_pool_handle()
+            for rows in reversed(self._buckets.rows):
+                for length in reversed(self._buckets.lengths):
+                    self._step(rows, length).capture(memory)
+
+    def run(self, batch: Batch) -> Tensor:
+        """States [B, D] of a batch with one token a row. Valid until the next run."""
+        rows, length = batch.read.shape
+        return self._step(*self._buckets.fitting(rows, length)).run(batch)
+
+    def _step(self, rows: int, length: int) -> "DecodeStep":
+        if (rows, length) not in self._steps:
+            self._steps[rows, length] = DecodeStep(self._model, self._pool, rows, length)
+        return self._steps[rows, length]
+
+
+class DecodeStep:
+    """One shape: tensors that stay where they are, and the graph that reads them."""
+
+    def __init__(self, model: Decoder, pool: LatentPool, rows: int, length: int) -> None:
+        self._model, self._pool = model, pool
+        device = pool.latents.device
+        one, long = (torch.zeros((rows, width), dtype=torch.int64, device=device) for width in (1, length))
+        self._batch = Batch(one, one.clone(), one.clone(), long, torch.zeros_like(one[:, 0]))
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._states: Tensor | None = None
+
+    def capture(self, memory: Any) -> None:
+        """Record the step. `memory`: `torch.cuda.graph_pool_handle()`, shared by all shapes."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UP):
+                self._compute()
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, pool=memory):
+            self._states = self._compute()
+
+    def run(self, batch: Batch) -> Tensor:
+        """States [B, D] of a batch that is no larger than the shape."""
+        rows, length = batch.read.shape
+        held = self._batch
+        for own, given in ((held.ids, batch.ids), (held.positions, batch.positions), (held.write, batch.write)):
+            own[:rows].copy_(given)
+            own[rows:].zero_()
+        held.read[:rows, :length].copy_(batch.read)
+        held.read[:rows, length:].zero_()
+        held.read[rows:].zero_()
+        held.lengths[:rows].copy_(batch.lengths)
+        held.lengths[rows:].zero_()
+        if self._graph:
+            self._graph.replay()
+        else:
+            self._states = self._compute()
+        assert self._states is not None
+        return self._states[:rows]
+
+    def _compute(self) -> Tensor:
+        states: Tensor = self._model(self._batch, self._pool, "absorbed")
+        return states[:, 0]
+
+
+def _steps(first: int, factor: int, last: int) -> Iterator[int]:
+    while first < last:
+        yield first
+        first *= factor
+    yield last
