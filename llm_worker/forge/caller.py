@@ -127,7 +127,10 @@ class Caller:
         """One phrase of an act, through the noise. `before`: an act whose words come first."""
         words, meant = self._values()
         usable = words if only is None else {slot: word for slot, word in words.items() if slot in only}
-        pieces = phrase(act, self._plan.split, self._draw, usable)
+        try:
+            pieces = phrase(act, self._plan.split, self._draw, usable)
+        except LookupError:  # asked for something that this caller has no wish about
+            act, pieces = "say.no", phrase("say.no", self._plan.split, self._draw, {})
         self._last = act
         if before:
             pieces = [*phrase(before, self._plan.split, self._draw, {}), *_small(pieces)]
@@ -299,6 +302,8 @@ class Caller:
         if wrong == "name" and tries > 1:
             return self._say("say.spelled")
         option = self._now_wanted
+        if self._wish.soonest and wrong != "name":
+            return self._say("say.noday")
         if wrong in ("day", "time") and (option is None or (wrong == "time" and not option.exact)):
             return self._say("say.part") if option else self._say("say.which")
         return self._say(f"fix.{wrong}")

@@ -1,0 +1,93 @@
+"""`python -m llm_worker.forge`: data for a front desk model, and its evaluation in simulated calls."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from llm_worker.config import LlmSettings
+from llm_worker.forge.evaluate import Run, by_the_rules, converse, report, write_transcripts
+from services.errors import ServiceError
+from services.settings import SettingsError
+
+RULES = "rules"
+"""In place of a backend: the front desk of the training data, told what callers mean."""
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m llm_worker.forge", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    _evaluate_arguments(commands.add_parser("evaluate", help="let simulated callers talk to a backend"))
+    arguments = parser.parse_args()
+    evaluate(arguments)
+
+
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Simulated callers whose phrasings, names and flows are in no training data talk to a backend in text; the "
+        "calendar's final state, the tools' arguments and what was made up are checked. Prints a table."
+    )
+    parser.add_argument(
+        "--backend",
+        default="scripted",
+        help="as TRUNKLINE_LLM_BACKEND, whose other settings hold too, e.g. scripted, openai, engine; or "
+        f"{RULES!r}: the front desk of the training data, which is told what callers mean; default: %(default)s",
+    )
+    parser.add_argument("--calls", type=int, default=300, help="simulated calls; default: %(default)s")
+    parser.add_argument("--first", type=int, default=0, help="number of the first call; default: %(default)s")
+    parser.add_argument(
+        "--handwritten", action="store_true", help="the 60 dialogues written by hand, in place of calls"
+    )
+    parser.add_argument(
+        "--noise",
+        type=float,
+        nargs="?",
+        const=1.0,
+        default=0.0,
+        help="put the recogniser's errors on callers' words, so many times as often as counted (alone: 1); with "
+        "--handwritten: as their lines were recognised over the telephone",
+    )
+    parser.add_argument("--at-once", type=int, default=1, help="calls held at the same time; default: %(default)s")
+    parser.add_argument("--temperature", type=float, default=0.0, help="of sampling; default: %(default)s")
+    parser.add_argument("--json", type=Path, help="write all figures and each call's result here")
+    parser.add_argument("--transcripts", type=Path, help="write the calls that went wrong here, to read")
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Run, print, write. Exits with 1 if the backend cannot be used, 2 if settings are wrong."""
+    run = Run(
+        calls=arguments.calls,
+        seed=arguments.first,
+        noise=arguments.noise,
+        handwritten=arguments.handwritten,
+        at_once=arguments.at_once,
+        temperature=arguments.temperature,
+    )
+    if arguments.backend == RULES:
+        if run.handwritten:
+            sys.exit("--backend rules: the dialogues written by hand do not say what their words mean")
+        calls = by_the_rules(run)
+    else:
+        from llm_worker.__main__ import build  # the worker's own choice of backends
+
+        try:
+            settings = LlmSettings.read({**os.environ, "TRUNKLINE_LLM_BACKEND": arguments.backend})
+            calls = asyncio.run(converse(run, build(settings)))
+        except SettingsError as error:
+            sys.stderr.write(f"{error}\n")
+            sys.exit(2)
+        except ServiceError as error:
+            sys.exit(str(error))
+    lines, figures = report(run, arguments.backend, calls)
+    sys.stdout.write("\n".join(lines) + "\n")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+    if arguments.transcripts:
+        write_transcripts(arguments.transcripts, calls, run)
+
+
+if __name__ == "__main__":
+    main()
