@@ -101,8 +101,8 @@ class Session:
 
     def __init__(self, opening: Opening, limits: Limits, backend: Backend, outbox: Outbox) -> None:
         """Raises InvalidRequest, NotFound for a model."""
-        self._model = backend.resolve(opening.model)
         self._conversation = Conversation(opening, limits)
+        self._model = backend.resolve(opening.model)
         self._dialogue = backend.open()
         self._context_limit = backend.context_limit
         self._outbox = outbox

@@ -47,8 +47,7 @@ class FrontDesk:
         return Stateless(self)
 
     async def prefill(self, prompt: Prompt) -> Usage:
-        """Nothing is computed ahead; a `now` that cannot be read is refused here, before any answer."""
-        _now(prompt.now)
+        """Nothing is computed ahead."""
         return Usage()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Step, None]:
@@ -85,7 +84,4 @@ def _now(text: str) -> datetime:
     """Local time of the call, without its offset: days and opening hours are local."""
     if not text:
         return datetime.now(UTC).astimezone().replace(tzinfo=None)
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        raise InvalidRequest("open.now", "not a time as in RFC 3339, e.g. 2026-11-22T09:30:00+01:00") from None
+    return datetime.fromisoformat(text).replace(tzinfo=None)
