@@ -48,7 +48,7 @@ async def test_a_conversation_stays_in_the_cache_between_turns(serving):
         await talk.say(2, " an appointment for Tuesday.", provisional=True)
         await talk.send(commit=pb.Commit(message_id=2))
         before = backend.desk.prefilled_tokens
-        text, calls, done = await talk.answer(3, sampling=few())
+        _, calls, done = await talk.answer(3, sampling=few())
         assert (done.reason, calls, done.generated_tokens) == (pb.FINISH_REASON_LENGTH, [], 8)
         assert done.cached_tokens >= done.prompt_tokens - 10  # the last word, the settings, what closes the message
         assert backend.desk.prefilled_tokens - before <= 10
@@ -100,7 +100,7 @@ async def test_stop_truncate_and_retract(serving):
         while len(said) < 10:
             said += (await talk.read("text")).text.text
         await talk.send(stop=pb.Stop(generation_id=2))
-        rest, _, done = await talk.collect(2)
+        _, _, done = await talk.collect(2)
         assert done.reason == pb.FINISH_REASON_STOPPED
         await talk.send(truncate=pb.Truncate(generation_id=2, keep_code_points=6))
         kept = (await talk.read("truncated")).truncated.kept_text
