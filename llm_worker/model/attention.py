@@ -35,46 +35,44 @@ class Attention(nn.Module):
         self.keys_values = nn.Linear(config.kv_lora_rank, config.n_heads * per_head, bias=False)
         self.out = nn.Linear(config.n_heads * config.v_head_dim, config.dim, bias=False)
 
-    def project(self, x: Tensor, places: Places) -> tuple[Tensor, Tensor]:
-        """x [B, T, D] → queries [B, T, H, N + R], with rotation and temperature, and latents [B, T, rank + R] for the
-        cache: normed, the key with its rotation."""
+    def project(self, x: Tensor, places: Places) -> tuple[Tensor, Tensor, Tensor]:
+        """x [B, T, D] → queries with temperature, [B, T, H, N] without and [B, T, H, R] with rotation, and latents
+        [B, T, rank + R] for the cache: normed, then the key with its rotation."""
         query, latent, key = self.narrow(x).split((self._query_rank, self._rank, self._rope), dim=-1)
-        still, turning = (
-            self.queries(self.query_norm(query)).unflatten(-1, (self._heads, -1)).split((self._nope, self._rope), -1)
-        )
-        queries = torch.cat((still, places.turned(turning)), dim=-1) * places.temperature.to(x.dtype)
-        key = places.turned(key.unsqueeze(2)).squeeze(2)
-        return queries, torch.cat((self.latent_norm(latent), key), dim=-1)
+        wide = self.queries(self.query_norm(query)) * places.temperature.to(x.dtype)
+        still, turning = wide.unflatten(-1, (self._heads, -1)).split((self._nope, self._rope), dim=-1)
+        turned = places.turned(torch.cat((turning, key.unsqueeze(2)), dim=2))
+        turning, key = turned.split((self._heads, 1), dim=2)
+        return still, turning, torch.cat((self.latent_norm(latent), key.squeeze(2)), dim=-1)
 
-    def attend(self, queries: Tensor, latents: Tensor, visible: Tensor, form: Form) -> Tensor:
-        """Queries [B, T, H, N + R] over latents [B, L, rank + R], where `visible` [B, T, L], → [B, T, D]."""
-        attended = (self._expanded if form == "expanded" else self._absorbed)(queries, latents, visible)
-        return self.out(attended.flatten(2))
-
-    def _expanded(self, queries: Tensor, latents: Tensor, visible: Tensor) -> Tensor:
-        """→ [B, T, H, V]."""
+    def expanded(self, still: Tensor, turning: Tensor, latents: Tensor, mask: Tensor) -> Tensor:
+        """Queries [B, T, H, N] and [B, T, H, R] over latents [B, L, rank + R], with `mask` [B, T, L], → [B, T, D]."""
         latent, turned = latents.split((self._rank, self._rope), dim=-1)
-        keys, values = (
-            self.keys_values(latent).unflatten(-1, (self._heads, -1)).split((self._nope, self._values), dim=-1)
-        )
+        per_head = self.keys_values(latent).unflatten(-1, (self._heads, -1))
+        keys, values = per_head.split((self._nope, self._values), dim=-1)
         keys = torch.cat((keys, turned.unsqueeze(2).expand(-1, -1, self._heads, -1)), dim=-1)
         attended = functional.scaled_dot_product_attention(
-            queries.transpose(1, 2),
+            torch.cat((still, turning), dim=-1).transpose(1, 2),
             keys.transpose(1, 2),
             values.transpose(1, 2),
-            attn_mask=visible.unsqueeze(1),
+            attn_mask=mask.unsqueeze(1),
             scale=self._scale,
         )
-        return attended.transpose(1, 2)
+        return self.out(attended.transpose(1, 2).flatten(2))
 
-    def _absorbed(self, queries: Tensor, latents: Tensor, visible: Tensor) -> Tensor:
-        """→ [B, T, H, V]. The scale is that of the expanded form: the algebra is the same."""
-        batch, length, heads, _ = queries.shape
+    def absorbed(self, still: Tensor, turning: Tensor, latents: Tensor, mask: Tensor) -> Tensor:
+        """The same. The scale is that of the expanded form, and not of the wider products: the algebra is the same."""
+        batch, length, heads, _ = still.shape
         keys, values = self.keys_values.weight.unflatten(0, (heads, -1)).split((self._nope, self._values), dim=1)
-        still, turning = queries.split((self._nope, self._rope), dim=-1)
-        reached = torch.cat((torch.einsum("bthn,hnr->bthr", still, keys), turning), dim=-1)
-        scores = (reached.flatten(1, 2) @ latents.transpose(1, 2)).unflatten(1, (length, heads)) * self._scale
-        hidden = ~visible.unsqueeze(2)
-        weights = scores.float().masked_fill(hidden, -torch.inf).softmax(dim=-1).to(queries.dtype)
-        mixed = (weights.flatten(1, 2) @ latents[..., : self._rank]).view(batch, length, heads, self._rank)
-        return torch.einsum("bthr,hvr->bthv", mixed, values)
+        reaching = _by_head(still, keys).unflatten(0, (batch, length))
+        queries = torch.cat((reaching, turning), dim=-1).flatten(1, 2)
+        hidden = mask.unsqueeze(2).expand(-1, -1, heads, -1).flatten(1, 2)
+        scores = torch.baddbmm(hidden, queries, latents.transpose(1, 2), alpha=self._scale)
+        weights = scores.softmax(dim=-1, dtype=torch.float32).to(still.dtype)
+        mixed = torch.bmm(weights, latents[..., : self._rank]).view(batch, length, heads, self._rank)
+        return self.out(_by_head(mixed, values.transpose(1, 2)).view(batch, length, -1))
+
+
+def _by_head(x: Tensor, matrices: Tensor) -> Tensor:
+    """x [B, T, H, K] times matrices [H, K, M], head by head, → [B T, H, M]."""
+    return torch.bmm(x.flatten(0, 1).transpose(0, 1), matrices).transpose(0, 1).contiguous()

@@ -47,12 +47,13 @@ class Batch:
     lengths: Tensor
     """[B] int64: tokens of the context; `read[b, :lengths[b]]` is what counts."""
 
-    @property
-    def visible(self) -> Tensor:
-        """[B, T, L]: whether a query sees a key: one that exists and does not come after it.
+    def mask(self, dtype: torch.dtype) -> Tensor:
+        """[B, T, L], to be added to scores: 0 where a query sees a key, one that exists and does not come after it,
+        else -inf.
 
         Padding sees the first key of its row, so that its own result is finite.
         """
         places = torch.arange(self.read.shape[1], device=self.read.device)
         exists = places < self.lengths.clamp(min=1)[:, None]
-        return exists[:, None, :] & (places <= self.positions[:, :, None])
+        visible = exists[:, None, :] & (places <= self.positions[:, :, None])
+        return torch.zeros((), dtype=dtype, device=places.device).where(visible, -torch.inf)

@@ -17,10 +17,8 @@ ExpertForm = Literal["loop", "gathered", "grouped"]
 _GATHERED_TOKENS = 1
 
 
-def form_for(tokens: int, dtype: torch.dtype) -> ExpertForm:
-    """The quickest form that can: grouped products know no float64."""
-    if dtype == torch.float64:
-        return "loop"
+def form_for(tokens: int) -> ExpertForm:
+    """The quickest form."""
     return "gathered" if tokens <= _GATHERED_TOKENS else "grouped"
 
 
@@ -34,9 +32,9 @@ class Router(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x [N, D] → weights [N, k] float32, which sum to the routed scale, and experts [N, k]."""
-        shares = functional.linear(x, self.weight).float().softmax(dim=-1)
-        weights, chosen = shares.topk(self._chosen, dim=-1)
-        return weights / (weights.sum(dim=-1, keepdim=True) + 1e-20) * self._scale, chosen
+        best, chosen = functional.linear(x, self.weight).float().topk(self._chosen, dim=-1)
+        # Shares among all experts, brought to the sum of 1 for the chosen, are their shares among themselves.
+        return best.softmax(dim=-1) * self._scale, chosen
 
 
 class Experts(nn.Module):
@@ -58,7 +56,7 @@ class Experts(nn.Module):
                 parts = self._gathered(x, chosen)
             case "grouped":
                 parts = self._grouped(x, chosen)
-        return (parts * weights.unsqueeze(-1)).sum(dim=1)
+        return torch.bmm(weights.unsqueeze(1), parts).squeeze(1)
 
     def _loop(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
         """→ [N, D]."""
@@ -71,11 +69,10 @@ class Experts(nn.Module):
 
     def _gathered(self, x: Tensor, chosen: Tensor) -> Tensor:
         """→ [N, k, D]."""
-        count = chosen.shape[1]
-        flat = chosen.flatten()
-        inputs = x.repeat_interleave(count, dim=0).unsqueeze(-1)
-        inner = gated(torch.bmm(self.gate_up[flat], inputs).squeeze(-1))
-        return torch.bmm(self.down[flat], inner.unsqueeze(-1)).view(-1, count, x.shape[1])
+        count, flat = chosen.shape[1], chosen.flatten()
+        gate_up = self.gate_up.index_select(0, flat).transpose(1, 2)
+        inner = gated(torch.bmm(x.repeat_interleave(count, dim=0).unsqueeze(1), gate_up))
+        return torch.bmm(inner, self.down.index_select(0, flat).transpose(1, 2)).view(-1, count, x.shape[1])
 
     def _grouped(self, x: Tensor, chosen: Tensor) -> Tensor:
         """→ [N, k, D]. Pairs of token and expert are sorted by expert; `ends` says where each expert's rows end."""
@@ -102,5 +99,5 @@ class SparseFeedForward(nn.Module):
         """[B, T, D] → the same. `form`: how experts are computed; None: by the number of tokens."""
         flat = x.flatten(0, -2)
         weights, chosen = self.router(flat)
-        routed = self.experts(flat, weights, chosen, form or form_for(len(flat), x.dtype))
+        routed = self.experts(flat, weights, chosen, form or form_for(len(flat)))
         return (routed + self.shared(flat)).view(x.shape)

@@ -28,9 +28,10 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] → the same."""
-        wide = x.float()
-        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self._eps)
-        return (wide * scale).to(x.dtype) * self.weight
+        if x.dtype == torch.float32:
+            return functional.rms_norm(x, self.weight.shape, self.weight, self._eps)
+        # The weight comes after rounding back, as where the published weights were trained.
+        return functional.rms_norm(x.float(), self.weight.shape, eps=self._eps).to(x.dtype) * self.weight
 
 
 class FeedForward(nn.Module):

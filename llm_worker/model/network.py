@@ -52,13 +52,14 @@ class Decoder(nn.Module):
         Nothing in it waits for the device, and shapes follow from the batch's alone.
         """
         x = self.embedding(batch.ids)
-        places, visible = self.positions(batch.positions), batch.visible
+        places, mask = self.positions(batch.positions), batch.mask(x.dtype)
         write = batch.write.flatten()
         for layer, cached in zip(self.layers, pool.latents, strict=True):
-            queries, latents = layer.attention.project(layer.attention_norm(x), places)
+            still, turning, latents = layer.attention.project(layer.attention_norm(x), places)
             cached.index_copy_(0, write, latents.flatten(0, 1).to(cached.dtype))
-            context = cached[batch.read].to(x.dtype)
-            x = x + layer.attention.attend(queries, context, visible, form)
+            context = functional.embedding(batch.read, cached).to(x.dtype)
+            attend = layer.attention.absorbed if form == "absorbed" else layer.attention.expanded
+            x = x + attend(still, turning, context, mask)
             x = x + layer.feed_forward(layer.ffn_norm(x), self.expert_form)
         return self.norm(x)
 
@@ -67,10 +68,9 @@ class Decoder(nn.Module):
         x = self.embedding(ids)
         length = torch.arange(ids.shape[1], device=ids.device)
         places: Places = self.positions(length.expand_as(ids))
-        visible = (length <= length[:, None]).expand(len(ids), -1, -1)
+        mask = x.new_full((1, len(length), len(length)), -torch.inf).triu(1)
         for layer in self.layers:
-            queries, latents = layer.attention.project(layer.attention_norm(x), places)
-            x = x + layer.attention.attend(queries, latents, visible, "expanded")
+            x = x + layer.attention.expanded(*layer.attention.project(layer.attention_norm(x), places), mask)
             x = x + layer.feed_forward(layer.ffn_norm(x), self.expert_form)
         return self.norm(x)
 
@@ -115,5 +115,6 @@ def randomise(model: Decoder, seed: int, scale: float = 1.0) -> None:
         if name.endswith("norm.weight"):
             tensor.copy_(1 + values * 0.1)
         else:
-            width = 1.0 if name.startswith("embedding") else tensor.shape[-1] ** -0.5
+            only_read = name.startswith("embedding") and model.output is not None
+            width = 1.0 if only_read else tensor.shape[-1] ** -0.5
             tensor.copy_(values * width * scale)

@@ -15,19 +15,17 @@ from llm_worker.model.config import Config, Yarn
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Of tokens [B, T]. Float32."""
+    """Of tokens [B, T]."""
 
-    cos: Tensor
-    """[B, T, 1, rope / 2]"""
-    sin: Tensor
+    rotation: Tensor
+    """[B, T, 1, rope / 2] complex64: of each pair, one number of size 1. No magnitude is in it."""
     temperature: Tensor
-    """[B, T, 1, 1]: what queries are multiplied by."""
+    """[B, T, 1] float32: what queries are multiplied by."""
 
     def turned(self, x: Tensor) -> Tensor:
         """Rotate x [B, T, H, rope]; the same type and order of lanes."""
-        even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-        pairs = torch.stack((even * self.cos - odd * self.sin, odd * self.cos + even * self.sin), dim=-1)
-        return pairs.flatten(-2).to(x.dtype)
+        pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+        return torch.view_as_real(pairs * self.rotation).flatten(-2).to(x.dtype)
 
 
 class Positions(nn.Module):
@@ -49,11 +47,12 @@ class Positions(nn.Module):
 
     def forward(self, positions: Tensor) -> Places:
         """[B, T] int64, of the tokens themselves and not of their slots."""
-        places = positions.float()[:, :, None, None]
+        places = positions.float().unsqueeze(-1)
         angles = places * self.frequencies
         scaling = self._config.llama_4_scaling
         turns = torch.floor(places / scaling.original_max_position_embeddings)
-        return Places(angles.cos(), angles.sin(), 1 + scaling.beta * torch.log1p(turns))
+        rotation = torch.polar(torch.ones_like(angles), angles).unsqueeze(2)
+        return Places(rotation, 1 + scaling.beta * torch.log1p(turns))
 
 
 def frequencies(dim: int, theta: float, yarn: Yarn) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from llm_worker.model.attention import Form
 from llm_worker.model.cache import Batch, LatentPool
 from llm_worker.model.config import Config, shipped_config
+from llm_worker.model.names import entries
 from llm_worker.model.network import Decoder, build, randomise
 
 NANO = shipped_config("nano")
@@ -15,9 +16,9 @@ BLOCK = 16
 
 
 def model(seed: int = 1, config: Config = NANO) -> Decoder:
-    """Float32, on the CPU; weights large enough that no softmax is flat."""
+    """Float32, on the CPU."""
     made = build(config, torch.float32, "cpu")
-    randomise(made, seed, scale=1.5)
+    randomise(made, seed)
     return made
 
 
@@ -34,22 +35,24 @@ def pool_for(rows: int, length: int, config: Config = NANO) -> tuple[LatentPool,
     return pool, free[: rows * length].view(rows, length)
 
 
-def run(
-    of: Decoder, ids: Tensor, cuts: Sequence[int], form: Form, slots: Tensor | None = None, offset: int = 0
-) -> Tensor:
-    """States [B, T, D] of sequences [B, T] that are run in pieces which end at `cuts`; positions begin at `offset`,
-    before which a context of token 0 has been run."""
-    rows, length = ids.shape
-    before = torch.zeros((rows, offset), dtype=torch.long)
-    everything = torch.cat((before, ids), dim=1)
-    pool, fresh = pool_for(rows, offset + length, of.config)
-    slots = fresh if slots is None else slots
-    ends = [*([offset] if offset else []), *(offset + cut for cut in cuts)]
+def run(of: Decoder, ids: Tensor, cuts: Sequence[int], form: Form) -> Tensor:
+    """States [B, T, D] of sequences [B, T] that are run in pieces which end at `cuts`."""
+    pool, slots = pool_for(len(ids), ids.shape[1], of.config)
     pieces, start = [], 0
-    for end in ends:
-        positions = torch.arange(start, end).expand(rows, -1)
-        lengths = torch.full((rows,), end)
-        piece = Batch(everything[:, start:end], positions, slots[:, start:end], slots[:, :end], lengths)
-        pieces.append(of(piece, pool, form))
+    for end in cuts:
+        positions = torch.arange(start, end).expand(len(ids), -1)
+        lengths = torch.full((len(ids),), end)
+        pieces.append(of(Batch(ids[:, start:end], positions, slots[:, start:end], slots[:, :end], lengths), pool, form))
         start = end
-    return torch.cat(pieces, dim=1)[:, offset:]
+    return torch.cat(pieces, dim=1)
+
+
+def native(of: Decoder) -> dict[str, Tensor]:
+    """Copies of the weights by their native names."""
+    state = of.state_dict()
+    made = {}
+    for entry in entries(of.config):
+        whole = state[entry.ours]
+        rows = whole if entry.expert is None else whole[entry.expert]
+        made[entry.published] = rows[entry.first_row : entry.first_row + entry.shape[0]].clone()
+    return made
