@@ -2,10 +2,13 @@
 
     python -m scripts.hear_callers record PAIRS.jsonl --count 4000
     python -m scripts.hear_callers table PAIRS.jsonl
+    python -m scripts.hear_callers exam
 
 `record` says phrases of simulated callers in the packaged voice (speed, pitch, background varied), sends them through
 G.711 at 8 kHz, recognises them and appends what was said and heard; it goes on where it stopped. `table` counts what
-became of which words and writes llm_worker/forge/lists/noise.json. One synthetic voice: real callers are worse.
+became of which words and writes llm_worker/forge/lists/noise.json. `exam` does the same with the lines of the sixty
+dialogues written by hand, each once, and writes what was heard to heard.json. One synthetic voice: real callers are
+worse.
 """
 
 import argparse
@@ -24,6 +27,8 @@ from agent.audio import Samples
 from llm_worker.forge.grammar import text
 from llm_worker.forge.phrases import sample
 from llm_worker.forge.practice import Person, Split, people
+from llm_worker.forge.scripted import dialogues
+from llm_worker.forge.scripted import lines as written
 from loadtest.bench_words import to_mulaw
 from loadtest.scenario import Noise, Voice
 from loadtest.voice import Studio
@@ -32,7 +37,8 @@ from stt_worker.config import SttSettings
 from stt_worker.sound import from_mulaw
 from stt_worker.transcribe import recognise
 
-TABLE = Path(__file__).parent.parent / "llm_worker" / "forge" / "lists" / "noise.json"
+LISTS = Path(__file__).parent.parent / "llm_worker" / "forge" / "lists"
+TABLE, EXAM = LISTS / "noise.json", LISTS / "heard.json"
 RATE = 8000
 LEAD, TAIL = 0.2, 0.4
 """Seconds of silence around a sentence."""
@@ -74,16 +80,34 @@ def _filled(names: Sequence[str], count: int, draw: random.Random) -> list[str]:
 def record(path: Path, count: int) -> None:
     """Say and hear `count` lines, skipping those that the file has."""
     done = sum(1 for _ in path.open()) if path.exists() else 0
-    studio, ears = Studio(), engine(SttSettings.read({"TRUNKLINE_STT_DECODERS": "1"}))
-    beds = [studio.background(noise, seed=7) for noise in BACKGROUNDS]
+    telephone = Telephone()
     with path.open("a") as file:
         for number, line in enumerate(tqdm(lines(count), total=count, unit="line")):
-            draw = random.Random(number)
-            voice = Voice(speed=draw.uniform(0.85, 1.25), pitch=draw.uniform(0.8, 1.2), seed=number)
             if number >= done:
-                sound = on_the_line(studio.clip(line, voice).samples, draw.choice(beds))
-                file.write(json.dumps([line, recognise(ears, sound, RATE).text]) + "\n")
+                file.write(json.dumps([line, telephone.hear(line, number)]) + "\n")
                 file.flush()
+
+
+def exam() -> dict[str, str]:
+    """What was heard of every line written by hand."""
+    telephone = Telephone()
+    said = [line for dialogue in dialogues() for line in written(dialogue)]
+    return {line: telephone.hear(line, 1_000_000 + number) for number, line in enumerate(tqdm(said, unit="line"))}
+
+
+class Telephone:
+    """A voice, a line and a recogniser."""
+
+    def __init__(self) -> None:
+        self._studio, self._ears = Studio(), engine(SttSettings.read({"TRUNKLINE_STT_DECODERS": "1"}))
+        self._beds = [self._studio.background(noise, seed=7) for noise in BACKGROUNDS]
+
+    def hear(self, line: str, number: int) -> str:
+        """What arrives of a line; voice and background follow from the number."""
+        draw = random.Random(number)
+        voice = Voice(speed=draw.uniform(0.85, 1.25), pitch=draw.uniform(0.8, 1.2), seed=number)
+        sound = on_the_line(self._studio.clip(line, voice).samples, draw.choice(self._beds))
+        return recognise(self._ears, sound, RATE).text
 
 
 def on_the_line(clip: Samples, bed: Samples) -> Samples:
@@ -147,14 +171,25 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m scripts.hear_callers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, help_ in (("record", "say and hear phrases"), ("table", "count the errors and write the table")):
+    for name, help_ in (
+        ("record", "say and hear phrases"),
+        ("table", "count the errors and write the table"),
+        ("exam", "hear the lines written by hand"),
+    ):
         command = commands.add_parser(name, help=help_)
+        if name == "exam":
+            continue
         command.add_argument("pairs", type=Path, help="JSON lines of [said, heard]; keep it out of the repository")
         if name == "record":
             command.add_argument("--count", type=int, default=4000, help="lines in all; default: %(default)s")
     arguments = parser.parse_args()
     if arguments.command == "record":
         record(arguments.pairs, arguments.count)
+        return
+    if arguments.command == "exam":
+        heard = exam()
+        EXAM.write_text(json.dumps(heard, ensure_ascii=False, indent=0) + "\n")
+        print(f"{len(heard)} lines, {sum(said != text for said, text in heard.items())} heard differently")
         return
     made = table(arguments.pairs)
     TABLE.write_text(json.dumps(made, ensure_ascii=False, indent=0) + "\n")

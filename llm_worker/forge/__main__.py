@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from llm_worker.config import LlmSettings
+from llm_worker.forge.dataset import BadRecord, Job, JobError, build, described, forget, read_job
 from llm_worker.forge.evaluate import Run, by_the_rules, converse, report, write_transcripts
 from services.errors import ServiceError
 from services.settings import SettingsError
@@ -20,9 +21,47 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="python -m llm_worker.forge", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    _data_arguments(commands.add_parser("data", help="make training data as one job file says"))
+    _forget_arguments(commands.add_parser("forget", help="take a source out of data that was made"))
     _evaluate_arguments(commands.add_parser("evaluate", help="let simulated callers talk to a backend"))
     arguments = parser.parse_args()
-    evaluate(arguments)
+    command = {"data": data, "forget": take_out, "evaluate": evaluate}[arguments.command]
+    command(arguments)
+
+
+def _data_arguments(parser: argparse.ArgumentParser) -> None:
+    keys = [f"  {name}: {text}" for name, text in described(Job)]
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = "Writes train.jsonl, held.jsonl and manifest.json. The same job gives the same files."
+    parser.epilog = "\n".join(["keys of a job (TOML):", *keys])
+    parser.add_argument("job", type=Path, help="the job's file")
+
+
+def _forget_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Rewrites train.jsonl and held.jsonl without the conversations of one source."
+    parser.add_argument("folder", type=Path, help="where the data lie")
+    parser.add_argument("source", help="name of the source, as its job says")
+
+
+def data(arguments: argparse.Namespace) -> None:
+    """Make the data and say how much there is. Exits with 2 if the job or a record is wrong."""
+    try:
+        manifest = build(read_job(arguments.job), progress=sys.stderr.isatty())
+    except (JobError, BadRecord) as problem:
+        sys.stderr.write(f"{problem}\n")
+        sys.exit(2)
+    for key in ("conversations", "characters"):
+        sys.stdout.writelines(f"{key}, {name}: {count}\n" for name, count in manifest[key].items())
+
+
+def take_out(arguments: argparse.Namespace) -> None:
+    """Take a source out of the data. Exits with 2 if the folder holds none."""
+    try:
+        gone = forget(arguments.folder, arguments.source)
+    except JobError as problem:
+        sys.stderr.write(f"{problem}\n")
+        sys.exit(2)
+    sys.stdout.write(f"{gone} conversations of {arguments.source} taken out\n")
 
 
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:

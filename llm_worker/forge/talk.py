@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_worker.forge.caller import Caller
 from llm_worker.forge.ear import listen
+from llm_worker.forge.exercise import LANGUAGE
 from llm_worker.forge.plan import Plan
 from llm_worker.forge.planning import plan as draw_plan
 from llm_worker.forge.practice import Split
@@ -18,8 +19,6 @@ from llm_worker.forge.transcript import Transcript
 from llm_worker.forge.turn import Turn
 from llm_worker.forge.world import State, World
 from llm_worker.messages import Role
-
-LANGUAGE = "en-US"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,15 @@ def opened(plan: Plan) -> Transcript:
 def conversation(plan: Plan, transcript: Transcript) -> Conversation:
     """The transcript with what else a prompt has."""
     now = plan.setup.now.replace(tzinfo=UTC).isoformat(timespec="seconds")
-    return Conversation(plan.id, "generated", now, tuple(transcript.messages), plan.setup.tools, LANGUAGE)
+    return Conversation(
+        plan.id,
+        "generated",
+        now,
+        tuple(transcript.messages),
+        plan.setup.tools,
+        LANGUAGE,
+        frozenset(transcript.cut_short),
+    )
 
 
 def _close(transcript: Transcript, world: World, words: str, closing: tuple[Call, ...]) -> None:

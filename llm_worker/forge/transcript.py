@@ -12,6 +12,8 @@ class Transcript:
     """Grows message by message; ids are those that the worker gives."""
 
     messages: list[Message] = field(default_factory=list)
+    cut_short: set[int] = field(default_factory=set)
+    """Ids of answers of which the caller has heard only the beginning."""
 
     def add(
         self, role: Role, text: str, calls: Sequence[tuple[str, str]] = (), call_id: str = ""
@@ -33,3 +35,4 @@ class Transcript:
         last = self.messages[-1]
         if last.role is Role.ASSISTANT and not last.tool_calls:
             self.messages[-1] = replace(last, text=" ".join(last.text.split()[:keep]))
+            self.cut_short.add(last.id)
