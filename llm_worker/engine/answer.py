@@ -11,7 +11,6 @@ from llm_worker.backends import Call, Delta, Reason
 from llm_worker.engine.sampling import WINDOW, sample
 from llm_worker.messages import Sampling
 from llm_worker.text.grammar import Words
-from llm_worker.text.reading import Reader
 from services.errors import ServiceError
 
 
@@ -27,10 +26,25 @@ class Rules(Protocol):
         ...
 
 
+class Reads(Protocol):
+    """What drawn tokens say (`text.reading.Reader`)."""
+
+    ended: Reason | None
+    """Why the answer is over, if it is."""
+
+    def read(self, token: int) -> Sequence[Delta | Call]:
+        """The next token."""
+        ...
+
+    def close(self) -> Sequence[Delta | Call]:
+        """What was held back."""
+        ...
+
+
 class Answer:
     """Implements `desk.Reading` for a model that speaks a language."""
 
-    def __init__(self, reader: Reader, rules: Rules, sampling: Sampling, seed: int) -> None:
+    def __init__(self, reader: Reads, rules: Rules, sampling: Sampling, seed: int) -> None:
         """`seed`: 64 bits; `sampling` says temperature and the rest, and what it does not say has no effect."""
         self.problem: ServiceError | None = None
         """Why the answer cannot go on, if it cannot."""

@@ -147,8 +147,8 @@ class Desk(Generic[R]):
         self._news = asyncio.Event()
         self._runner: Runner | None = None
         self._worker: asyncio.Task[None] | None = None
-        self.prefilled_tokens = 0
-        """Tokens of prompts computed so far."""
+        self.computed_tokens = 0
+        """So far, those of prompts and of answers."""
 
     async def start(self, build: Callable[[], Runner]) -> None:
         """Build the runner on the thread that will own it, and begin to work. Raises what `build` raises."""
@@ -214,7 +214,7 @@ class Desk(Generic[R]):
         readings = [answer.reading for answer in answers if answer is not None]
         tokens, seconds = await self.thread.run(partial(self._compute, plan, readings))
         self._scheduler.done(plan, seconds)
-        self.prefilled_tokens += plan.prompt_tokens
+        self.computed_tokens += sum(len(row.ids) for row in plan.rows)
         for row, answer, token in zip(drawn, answers, tokens, strict=True):
             seat = self._seats.get(row.stream)
             if seat is not None and answer is not None and seat.answer is answer:
