@@ -10,6 +10,7 @@ the few that docs/language-model.md names.
 """
 
 import json
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,8 @@ from llm_worker.text import tokenizer as names
 from llm_worker.text.tokenizer import Tokenizer, settled
 
 _BLANK_LINE = "\n\n"
+_REMEMBERED, _CHECKED = 4096, 1024  # texts whose ids are kept, ids whose text is known
+_LONGEST = 8000  # characters of such a text: memory has a bound
 _ENDS = {
     names.SYSTEM: names.SYSTEM_END,
     names.TOOLS: names.TOOLS_END,
@@ -28,7 +31,7 @@ _ENDS = {
     names.INST: names.INST_END,
     names.RESULT: names.RESULT_END,
 }
-_Encode = Callable[[str], tuple[int, ...]]
+_Encode = Callable[[str], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ class ChatFormat:
         self._tokenizer = tokenizer
         self._settings = json.dumps({"reasoning_effort": effort})
         # Every operation renders the whole history; only what is new in it costs.
-        self._encode: _Encode = lru_cache(2048)(lambda text: tuple(tokenizer.encode(text)))
-        self._makes = lru_cache(2048)(self._decodes_to)
+        self._remembered = lru_cache(_REMEMBERED)(self._encoded)
+        self._makes = lru_cache(_CHECKED)(self._decodes_to)
         self._call_id, self._args = tokenizer.control(names.CALL), tokenizer.control(names.ARGS)
         for name in (names.BOS, names.EOS, *_ENDS, *_ENDS.values()):
             tokenizer.control(name)
@@ -107,8 +110,7 @@ class ChatFormat:
         for message in messages:
             if message.text:
                 parts += [_BLANK_LINE] * bool(parts)
-                said = message.token_ids and self._makes(message.token_ids, message.text)
-                parts.append(message.token_ids if said else message.text)
+                parts.append(message.token_ids if self._is_said(message) else message.text)
         calls = [call for message in messages for call in message.tool_calls]
         if goes_on:
             parts.append(_BLANK_LINE)
@@ -130,10 +132,21 @@ class ChatFormat:
                 return [call.token_ids]
         return [(self._call_id,), call.name, (self._args,), call.arguments]
 
+    def _is_said(self, message: Message) -> bool:
+        """Whether the message has ids that can stand for its text."""
+        check = self._makes if len(message.text) <= _LONGEST else self._decodes_to
+        return bool(message.token_ids) and check(message.token_ids, message.text)
+
+    def _encode(self, text: str) -> Sequence[int]:
+        return (self._remembered if len(text) <= _LONGEST else self._encoded)(text)
+
+    def _encoded(self, text: str) -> Sequence[int]:
+        return array("i", self._tokenizer.encode(text))
+
     def _decodes_to(self, ids: tuple[int, ...], text: str) -> bool:
         """Whether ids, ordinary ones only, make exactly `text`."""
         tokenizer = self._tokenizer
-        if not all(tokenizer.controls <= number < tokenizer.size for number in ids):
+        if ids and not (tokenizer.controls <= min(ids) <= max(ids) < tokenizer.size):
             return False
         return tokenizer.decode(ids) == text.encode("utf-8", "replace")
 

@@ -6,6 +6,7 @@ llguidance (MIT) computes the masks within calls; around them a few fixed masks 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ class Grammars:
         self._masks = _Masks(tokenizer)
         self._args, self._brace = tokenizer.control(names.ARGS), tokenizer.encode("{")[0]
         self._thinks = thinks
-        self._compiled: dict[str, LLMatcher] = {}
+        self._compiled = lru_cache(_TOOL_SETS)(self._compile)
 
     def check(self, tools: Sequence[Tool]) -> None:
         """Raises InvalidRequest for a tool whose schema cannot be a grammar, naming the field."""
@@ -114,22 +115,21 @@ class Grammars:
         return Grammar(self._masks, calls, choice or ToolChoice.AUTO, self._thinks)
 
     def _calls(self, tools: Sequence[Tool]) -> LLMatcher:
-        """What follows the first control token of a call, up to the end token."""
-        key = tools_json(tools)
-        if key not in self._compiled:
-            rules = [self._rule(index, tool) for index, tool in enumerate(tools)]
-            more = f"(<[{self._masks.call}]> call){{0,{MOST_CALLS - 1}}}"
-            matcher = self._matcher(f"start: call {more}\ncall: " + "\n  | ".join(rules))
-            if matcher.is_error():
-                raise InvalidRequest("open.tools", f"too much for one grammar: {_short(matcher.get_error())}")
-            while len(self._compiled) >= _TOOL_SETS:
-                del self._compiled[next(iter(self._compiled))]
-            self._compiled[key] = matcher
-        return self._compiled[key]
+        return self._compiled(tools_json(tools))
 
-    def _rule(self, index: int, tool: Tool) -> str:
-        """A call of the tool; tried alone, so that an error is that tool's."""
-        schema = {"x-guidance": _STYLE, **_closed(tool.parameters)}
+    def _compile(self, described: str) -> LLMatcher:
+        """What follows the first control token of a call, up to the end token."""
+        functions = [each["function"] for each in json.loads(described)]
+        rules = [self._rule(index, each["name"], each["parameters"]) for index, each in enumerate(functions)]
+        more = f"(<[{self._masks.call}]> call){{0,{MOST_CALLS - 1}}}"
+        matcher = self._matcher(f"start: call {more}\ncall: " + "\n  | ".join(rules))
+        if matcher.is_error():
+            raise InvalidRequest("open.tools", f"too much for one grammar: {_short(matcher.get_error())}")
+        return matcher
+
+    def _rule(self, index: int, name: str, parameters: Mapping[str, Any]) -> str:
+        """A call of a tool; tried alone, so that an error is that tool's."""
+        schema = {"x-guidance": _STYLE, **_closed(parameters)}
         arguments = f"%json {json.dumps(schema)}"
         alone = self._matcher(f"start: <[{self._args}]> {arguments}")
         if not alone.is_error():
@@ -137,7 +137,7 @@ class Grammars:
         if alone.is_error():
             problem = _short(alone.get_error())
             raise InvalidRequest(f"open.tools[{index}].parameters_json", f"no grammar can be made of it: {problem}")
-        return f'"{tool.name}" <[{self._args}]> {arguments}'
+        return f'"{name}" <[{self._args}]> {arguments}'
 
     def _matcher(self, grammar: str) -> LLMatcher:
         return LLMatcher(self._vocabulary, grammar, log_level=0, limits=_LIMITS)
