@@ -30,12 +30,21 @@ _WARM_UP = 3
 
 
 def sized(name: str) -> Config:
-    """A shipped configuration, or `mid`: large enough that products count more than calls of kernels."""
+    """A shipped configuration, or `mid`: large enough that products count more than calls of kernels, and with values
+    as wide as keys, as transformers' paged cache wants it."""
     if name != "mid":
         return shipped_config(name)
     shape = shipped_config("frontdesk")
     experts = shape.moe.model_copy(update={"num_experts": 32, "expert_hidden_dim": 256})
-    wider = {"dim": 512, "n_layers": 8, "q_lora_rank": 256, "kv_lora_rank": 128, "vocab_size": 8192, "moe": experts}
+    wider = {
+        "dim": 512,
+        "n_layers": 8,
+        "q_lora_rank": 256,
+        "kv_lora_rank": 128,
+        "v_head_dim": 64,
+        "vocab_size": 8192,
+        "moe": experts,
+    }
     return shape.model_copy(update=wider)
 
 

@@ -33,7 +33,6 @@ class Room:
     rows: int = 128
     block: int = 16
     most_tokens: int = 512
-    step_seconds: float = 0.05
 
 
 def random_model(config: Config, dtype: torch.dtype, device: str) -> Decoder:
@@ -49,7 +48,7 @@ async def engine(model: Decoder, room: Room, greedy: bool = False) -> AsyncItera
     """The engine, at work."""
     device, dtype = model.embedding.weight.device, model.embedding.weight.dtype
     blocks = Blocks(1 + -(-room.tokens // room.block), room.block)
-    load = Load(rows=room.rows, most_tokens=room.most_tokens, step_seconds=room.step_seconds, patience_seconds=1e9)
+    load = Load(rows=room.rows, most_tokens=room.most_tokens, patience_seconds=1e9)
     desk: Desk[Answer] = Desk(blocks, draw, load)
 
     def made() -> Runner:

@@ -4,7 +4,7 @@ Policies, in one place:
 - Every answer gets its next token in every step, up to `Load.rows` of them; beyond, they take turns.
 - What is left of the step's time goes to prompts: those whose answer somebody waits for, then what callers are saying,
   then conversations that are being opened; each kind in the order of arrival. They come in chunks, so that none holds
-  up the answers of others for longer than `Load.step_seconds`.
+  up the answers of others for longer than `Load.step_seconds`, nor one that is asked for next for long.
 - Blocks are taken from where they are needed least: blank ones, beginnings that nobody holds (`Blocks`), then the
   conversation that has been idle the longest gives all of its back. Its ids stay, and what of them is gone is computed
   again when it goes on.
@@ -40,11 +40,13 @@ class Load:
 
     rows: int = 64
     """Answers in a step."""
-    least_tokens: int = 16
+    least_tokens: int = 32
     """Of prompts, in every step: a busy worker gets on with them, too."""
     most_tokens: int = 512
-    step_seconds: float = 0.05
-    """What prompts may stretch a step to."""
+    step_seconds: float = 0.1
+    """What prompts may stretch a step of answers to: speech goes on meanwhile."""
+    quiet_seconds: float = 0.25
+    """The same while no answer is under way: the next one waits for the end of the step."""
     slowest_seconds: float = 0.2
     """A step of answers alone that takes longer is slower than speech: no more of them are taken."""
     patience_seconds: float = 10.0
@@ -148,7 +150,8 @@ class Scheduler:
         for stream in [s for s in ready if s.answering and s.context.pending <= 1][: self.load.rows]:
             self._place(plan, plan.answers, stream, 1)
             self._working.move_to_end(stream)  # where there are more than fit, they take turns
-        within = self.step_time.tokens_within(len(plan.answers), self.load.step_seconds)
+        seconds = self.load.step_seconds if plan.answers else self.load.quiet_seconds
+        within = self.step_time.tokens_within(len(plan.answers), seconds)
         budget = max(self.load.least_tokens, min(self.load.most_tokens, within))
         prompts = sorted((s for s in ready if s.context.pending > (1 if s.answering else 0)), key=_urgency)
         begun: set[object] = set()

@@ -183,7 +183,7 @@ def test_answers_come_first_then_by_urgency_and_arrival_within_the_budget():
 
 
 def test_a_long_prompt_comes_in_chunks_that_a_step_has_time_for():
-    some = scheduler(blocks=1000, least_tokens=8, most_tokens=200, step_seconds=0.05)
+    some = scheduler(blocks=1000, least_tokens=8, most_tokens=200, step_seconds=0.02, quiet_seconds=0.05)
     for tokens in (10, 50, 100, 20, 80):
         some.step_time.observe(0, tokens, 0.01 + tokens * 0.0005)
     stream(some, list(range(500)), Urgency.OPENING)
