@@ -12,7 +12,7 @@ from llm_worker.engine.blocks import Blocks
 from llm_worker.engine.desk import Desk
 from llm_worker.engine.runner import Runner
 from llm_worker.engine.scheduler import Load, Urgency
-from llm_worker.messages import Message, Prompt, Role, Sampling, Tool
+from llm_worker.messages import Message, Prompt, Role, Sampling
 from llm_worker.text.chat import ChatFormat
 from llm_worker.text.grammar import Grammars
 from llm_worker.text.reading import Reader
@@ -48,7 +48,6 @@ class Engine:
         self.context_limit = min(plant.context_limit, plant.blocks.capacity * plant.blocks.size)
         self.format = ChatFormat(plant.tokenizer)
         self.grammars = Grammars(plant.tokenizer)
-        self._compiling = asyncio.Lock()
         self.desk: Desk[Answer] = Desk(plant.blocks, draw, plant.load)
 
     @property
@@ -84,12 +83,6 @@ class Engine:
         """A conversation; it holds nothing yet."""
         return _Dialogue(self)
 
-    async def check(self, tools: tuple[Tool, ...]) -> None:
-        """Compile the grammar of a set of tools, once. Raises InvalidRequest naming the tool."""
-        if tools:
-            async with self._compiling:
-                await asyncio.to_thread(self.grammars.check, tools)
-
 
 class _Dialogue:
     """One conversation, from messages to tokens and back."""
@@ -101,8 +94,8 @@ class _Dialogue:
 
     async def prefill(self, prompt: Prompt) -> Usage:
         """See `Dialogue`. What can still change when the last message grows is left for later."""
-        if not self._opened:
-            await self._engine.check(prompt.tools)
+        if prompt.tools and not self._opened:
+            await asyncio.to_thread(self._engine.grammars.check, prompt.tools)  # compiled once for each set of tools
         rendered = self._engine.format.render(prompt)
         self._check("append" if self._opened else "open.history", len(rendered.ids))
         cached = 0
