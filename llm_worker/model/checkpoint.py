@@ -22,6 +22,8 @@ from llm_worker.model.network import Decoder, build
 from llm_worker.model.quantised import from_fp8, from_int8, from_nvfp4, to_fp8, to_int8
 from llm_worker.model.storage import Stored, problems, stored
 
+Store = Literal["bf16", "f32", "fp8", "int8"]
+"""What a model is written as."""
 CHECKPOINT = "consolidated.safetensors"
 _PATTERNS = ("consolidated*.safetensors", "model*.safetensors")
 _MOST_NAMED = 20
@@ -100,7 +102,7 @@ def load(path: Path, config: Config, dtype: torch.dtype, device: torch.device | 
     return model
 
 
-def export(model: Decoder, path: Path, store: Literal["bf16", "f32", "fp8", "int8"] = "bf16") -> None:
+def export(model: Decoder, path: Path, store: Store = "bf16") -> None:
     """Write a model as a file in the native layout. `fp8` as the published one: matrices, but neither router nor
     tables; `int8`: matrices and tables; what is left is bfloat16."""
     state = model.state_dict()

@@ -1,12 +1,16 @@
 """The same weights in the transformers library, an implementation that is not ours."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from transformers import Mistral4Config, Mistral4ForCausalLM
 
 from llm_worker.model.config import Config
 from llm_worker.model.network import Decoder
-from tests.llm_worker.model.support import native
+from tests.llm_worker.model.support import NANO, model, native, tokens
+
+TOLERANCE = 1e-5
 
 _HF = {
     "attention_norm": "input_layernorm",
@@ -97,3 +101,14 @@ def _config(config: Config) -> Mistral4Config:
             "llama_4_scaling_beta": config.llama_4_scaling.beta,
         },
     )
+
+
+@cache
+def wanted(length: int, config: Config = NANO) -> Tensor:
+    """The reference's logits [T, vocabulary]."""
+    return logits(reference(model(config=config)), tokens(length))[0]
+
+
+def difference(m: Decoder, states: Tensor, right: Tensor) -> float:
+    """The largest, of the logits of states [T, D] from those given."""
+    return float((m.logits(states) - right).abs().max())

@@ -1,12 +1,14 @@
 """A small model with random weights, and ways to run sequences through it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from llm_worker.model.attention import Form
 from llm_worker.model.cache import Batch, LatentPool
+from llm_worker.model.checkpoint import load
 from llm_worker.model.config import Config, shipped_config
 from llm_worker.model.names import entries
 from llm_worker.model.network import Decoder, build, randomise
@@ -56,3 +58,14 @@ def native(of: Decoder) -> dict[str, Tensor]:
         rows = whole if entry.expert is None else whole[entry.expert]
         made[entry.published] = rows[entry.first_row : entry.first_row + entry.shape[0]].clone()
     return made
+
+
+def loaded(path: Path, config: Config = NANO) -> Decoder:
+    """A file or folder, in float32 on the CPU."""
+    return load(path, config, torch.float32, "cpu")
+
+
+def same(one: Decoder, other: Decoder) -> bool:
+    """Whether all weights are equal."""
+    state = other.state_dict()
+    return all(torch.equal(tensor, state[name]) for name, tensor in one.state_dict().items())
