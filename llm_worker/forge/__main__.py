@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from llm_worker.config import LlmSettings
 from llm_worker.forge.dataset import BadRecord, Job, JobError, build, described, forget, read_job
 from llm_worker.forge.evaluate import Run, by_the_rules, converse, report, write_transcripts
@@ -23,16 +25,32 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _data_arguments(commands.add_parser("data", help="make training data as one job file says"))
     _forget_arguments(commands.add_parser("forget", help="take a source out of data that was made"))
+    _train_arguments(commands.add_parser("train", help="train a model from scratch as one job file says"))
     _evaluate_arguments(commands.add_parser("evaluate", help="let simulated callers talk to a backend"))
     arguments = parser.parse_args()
-    command = {"data": data, "forget": take_out, "evaluate": evaluate}[arguments.command]
+    command = {"data": data, "forget": take_out, "train": learn, "evaluate": evaluate}[arguments.command]
     command(arguments)
 
 
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
-    keys = [f"  {name}: {text}" for name, text in described(Job)]
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = "Writes train.jsonl, held.jsonl and manifest.json. The same job gives the same files."
+    _job_argument(parser, Job)
+
+
+def _train_arguments(parser: argparse.ArgumentParser) -> None:
+    # torch is imported only where it is needed; its job is described without it.
+    from llm_worker.forge.trainjob import TrainJob
+
+    parser.description = (
+        "Trains on the conversations that `data` wrote; run again after a kill, it goes on. Leaves a log, a picture of "
+        "the loss, and a folder `model` that TRUNKLINE_LLM_BACKEND=engine serves."
+    )
+    _job_argument(parser, TrainJob)
+
+
+def _job_argument(parser: argparse.ArgumentParser, job: type[BaseModel]) -> None:
+    keys = [f"  {name}: {text}" for name, text in described(job)]
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "\n".join(["keys of a job (TOML):", *keys])
     parser.add_argument("job", type=Path, help="the job's file")
 
@@ -52,6 +70,13 @@ def data(arguments: argparse.Namespace) -> None:
         sys.exit(2)
     for key in ("conversations", "characters"):
         sys.stdout.writelines(f"{key}, {name}: {count}\n" for name, count in manifest[key].items())
+
+
+def learn(arguments: argparse.Namespace) -> None:
+    """Train. Exits with 2 if the job or its data are wrong."""
+    from llm_worker.forge.train import train
+
+    train(arguments.job)
 
 
 def take_out(arguments: argparse.Namespace) -> None:

@@ -22,6 +22,9 @@ _TWISTS = ("taken", "closed", "full", "offgrid", "part", "soonest", "change_day"
 _ASIDES = ("robot", "repeat", "wait", "silence", "angry", "smalltalk", "hearme", "question", "garbled", "cut")
 _HELD_ONE_IN = 4
 _TOPICS = ("hours", "address", "way", "price", "staff", "payment", "fee", "bring")
+GROUP = 8
+"""Training calls in a row that take place at the same practice at the same moment, so that a trainer can compute what
+they begin with, four fifths of their tokens, once."""
 _DAYS = 19
 """How far ahead wishes go; within the days that the model is told the dates of."""
 
@@ -41,10 +44,16 @@ def plan(seed: int, split: Split) -> Plan:
         flow = "+".join([*kinds, *([twist] if twist else []), *sorted(asides.values())])
         if flow_split(flow) != split:
             continue
-        drawn = _Draw(draw, split)
+        drawn = _Draw(draw, split, *_scene(seed, split))
         made = drawn.plan(kinds, twist, asides)
         if made is not None:
             return replace(made, id=f"{split}-{seed}", flow=flow)
+
+
+def _scene(seed: int, split: Split) -> tuple[Practice, datetime]:
+    """Where and when a call takes place."""
+    draw = random.Random(f"scene {split} {seed // GROUP if split == 'train' else seed}")
+    return practice(draw, split), _moment(draw)
 
 
 def _shape(draw: random.Random) -> tuple[list[Kind], str, dict[int, str]]:
@@ -63,11 +72,11 @@ def _shape(draw: random.Random) -> tuple[list[Kind], str, dict[int, str]]:
 class _Draw:
     """One attempt at a call: the calendar fills while wishes are drawn."""
 
-    def __init__(self, draw: random.Random, split: Split) -> None:
+    def __init__(self, draw: random.Random, split: Split, where: Practice, now: datetime) -> None:
         self._draw = draw
         self._split = split
-        self._practice = practice(draw, split)
-        self._now = _moment(draw)
+        self._practice = where
+        self._now = now
         self._booked: dict[tuple[date, time], str] = {}
         self._reserved: set[tuple[date, time]] = set()
         """Slots that the wishes of this call need free."""
