@@ -27,6 +27,9 @@ from llm_worker.model.network import Decoder
 
 Result = dict[str, float]
 _WARM_UP = 3
+_ANSWER = 64
+_SHARED = 1000
+"""About a system prompt with the tools of a front desk."""
 
 
 def sized(name: str) -> Config:
@@ -95,11 +98,16 @@ async def beside(model: Decoder, streams: int, page: int, repeat: int, talk: Tal
 
 
 async def _load(of: Any, streams: int, vocabulary: int, repeat: int) -> Result:
-    """Aggregate speed of several answers, and the first token after an append of 60 tokens to 2,000 cached ones."""
+    """Aggregate speed of several answers, to new short prompts and in calls (a beginning that all share and 200 tokens
+    of each call are in the cache, 20 are new); the first token after an append of 60 tokens to 2,000 cached ones."""
     draw = random.Random(0)
     await of.together([words(draw, 40, vocabulary) for _ in range(2)], _WARM_UP)
     prompts = [words(draw, 128, vocabulary) for _ in range(streams)]
-    seconds = await of.together(prompts, 64)
+    seconds = await of.together(prompts, _ANSWER)
+    beginning = words(draw, _SHARED, vocabulary)
+    calls = [[*beginning, *words(draw, 200, vocabulary)] for _ in range(streams)]
+    await of.together(calls, 1)
+    in_calls = await of.together([[*call, *words(draw, 20, vocabulary)] for call in calls], _ANSWER)
     firsts = []
     for _ in range(repeat):
         cached = words(draw, 2000, vocabulary)
@@ -107,7 +115,11 @@ async def _load(of: Any, streams: int, vocabulary: int, repeat: int) -> Result:
         await caller.answer(cached, 1)
         first, _ = await caller.answer([*cached, *words(draw, 60, vocabulary)], 2)
         firsts.append(first)
-    return {f"tokens_per_second_{streams}": streams * 64 / seconds, "append_60_first_token_ms": 1000 * median(firsts)}
+    return {
+        f"short_tokens_per_second_{streams}": streams * _ANSWER / seconds,
+        f"calls_tokens_per_second_{streams}": streams * _ANSWER / in_calls,
+        "append_60_first_token_ms": 1000 * median(firsts),
+    }
 
 
 async def _talk(of: Any, caller: Any, talk: Talk, vocabulary: int, seed: int = 0) -> Result:
@@ -126,9 +138,9 @@ async def _talk(of: Any, caller: Any, talk: Talk, vocabulary: int, seed: int = 0
 def ratios(found: dict[str, Result], streams: int) -> Result:
     """How often faster, and what share of the tokens."""
     ours, other = found["ours"], found["transformers"]
-    speed = f"tokens_per_second_{streams}"
+    speeds = {kind: f"{kind}_tokens_per_second_{streams}" for kind in ("short", "calls")}
     return {
-        "aggregate_speed": ours[speed] / other[speed],
+        **{f"{kind}_speed": ours[name] / other[name] for kind, name in speeds.items()},
         "first_token_after_60": other["append_60_first_token_ms"] / ours["append_60_first_token_ms"],
         "prefilled": ours["talk_prefilled_tokens"] / other["talk_prefilled_tokens"],
         "prefilled_beside_asked_late": ours["talk_prefilled_tokens"]

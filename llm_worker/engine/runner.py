@@ -47,24 +47,25 @@ class Runner:
         """Compute all rows of a plan. Returns the tokens drawn for those that want one, in order, or `BROKEN`."""
         self._copy(plan.copies)
         rows = plan.rows
-        wanted = [row for row in rows if row.draw]
-        states: dict[int, Tensor] = {}
+        parts, order = [], []
         for group in groups(rows):
-            made = self._states([rows[index] for index in group])
-            states |= {index: made[place] for place, index in enumerate(group) if rows[index].draw}
-        if not wanted:
+            states = self._states([rows[index] for index in group])
+            places = [place for place, index in enumerate(group) if rows[index].draw]
+            if places:
+                parts.append(states if len(places) == len(group) else states[places])
+                order += [group[place] for place in places]
+        if not parts:
             return []
-        logits = self.model.logits(torch.stack([states[index] for index in sorted(states)]))
+        states = torch.cat(parts)
+        if order != sorted(order):
+            states = states[torch.tensor(order).argsort()]
+        logits = self.model.logits(states)
+        wanted = [row for row in rows if row.draw]
         drawn = draw(logits, wanted).masked_fill(~logits.isfinite().all(dim=-1), BROKEN)
         tokens: list[int] = drawn.tolist()
         if BROKEN in tokens:  # padding beside a broken row may have left its numbers where all read padding
             self.pool.latents[:, : self.pool.block_size].zero_()
         return tokens
-
-    @torch.inference_mode()
-    def logits(self, row: Row) -> Tensor:
-        """[vocabulary] of the token behind one row, which is computed for it."""
-        return self.model.logits(self._states([row]))[0]
 
     def _copy(self, copies: Sequence[Copy]) -> None:
         if copies:
@@ -83,6 +84,8 @@ class Runner:
             return self._steps.run(batch)
         form: Form = "absorbed" if longest <= self._few else "expanded"
         states: Tensor = self.model(batch, self.pool, form)
+        if longest == 1:
+            return states[:, 0]
         last = torch.tensor([len(row.ids) - 1 for row in rows], device=self._device)
         return states[torch.arange(len(rows), device=self._device), last]
 

@@ -40,7 +40,7 @@ class Load:
 
     rows: int = 64
     """Answers in a step."""
-    least_tokens: int = 32
+    least_tokens: int = 128
     """Of prompts, in every step: a busy worker gets on with them, too."""
     most_tokens: int = 512
     step_seconds: float = 0.1
