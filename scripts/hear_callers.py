@@ -24,11 +24,11 @@ import numpy as np
 from tqdm import tqdm
 
 from agent.audio import Samples
+from llm_worker.forge.dialogue import dialogues
+from llm_worker.forge.dialogue import lines as written
 from llm_worker.forge.grammar import text
 from llm_worker.forge.phrases import sample
 from llm_worker.forge.practice import Person, Split, people
-from llm_worker.forge.scripted import dialogues
-from llm_worker.forge.scripted import lines as written
 from loadtest.bench_words import to_mulaw
 from loadtest.scenario import Noise, Voice
 from loadtest.voice import Studio

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from llm_worker.backends import Backend
 from llm_worker.forge import score, scripted, talk
 from llm_worker.forge.desk import Held, hold
+from llm_worker.forge.dialogue import dialogues
 from llm_worker.forge.exercise import Exercise, of_plan
 from llm_worker.forge.planning import plan as draw_plan
 from llm_worker.messages import Message, Sampling
@@ -38,7 +39,7 @@ def exercises(run: Run) -> list[Exercise]:
     """Held-out calls by number, or the sixty by hand; those with noise as they were really recognised on the phone."""
     if run.handwritten:
         hear = heard_by_hand() if run.noise else {}
-        return [scripted.exercise(dialogue, hear) for dialogue in scripted.dialogues()]
+        return [scripted.exercise(dialogue, hear) for dialogue in dialogues()]
     numbers = range(run.seed, run.seed + run.calls)
     return [of_plan(draw_plan(n, "held"), random.Random(f"call {n}"), run.noise) for n in numbers]
 

@@ -157,6 +157,15 @@ class _Draw:
             return replace(wish, change=other) if other else None
         return wish
 
+    def _same_time(self, old: Option) -> tuple[Option, ...] | None:
+        """Another day at the time of the appointment that is to be moved."""
+        days = [day for day in self._days() if day != old.day and old.first in self._free(day)]
+        if not days:
+            return None
+        day = self._draw.choice(days[:6])
+        self._reserved.add((day, old.first))
+        return (Option(day, old.first, old.first),)
+
     def _options(self, twist: str) -> tuple[Option, ...] | None:
         day = self._soonest_day() if twist == "soonest" else self._open_day()
         at = self._slot(day, first=twist == "soonest") if day else None

@@ -17,6 +17,9 @@ Split = Literal["train", "held"]
 SHIPPED_SHARE = 0.15
 """Of conversations that take place at the practice that ships."""
 _HELD_ONE_IN = 8
+_TARGETS = (
+    ("reception",), ("reception",), ("office",), ("reception", "billing"), ("manager",), ("nurse", "billing"),
+)  # fmt: skip
 _BOOK = ("find_slots", "book_appointment", "move_appointment", "cancel_appointment", "take_message")
 
 
@@ -135,7 +138,7 @@ def invented(draw: random.Random, split: Split) -> Practice:
         )
         if draw.random() < share
     }
-    targets = tuple(draw.choice([["reception"], ["reception"], ["office"], ["reception", "billing"], ["manager"]]))
+    targets = draw.choice(_TARGETS[: 6 if kind["medical"] else 5])
     bare = Practice(
         name=draw.choice(kind["names"]).format(place=place),
         what=kind["what"],

@@ -48,9 +48,9 @@ def spoken_day(wanted: date, today: date, draw: random.Random) -> str:
     if 0 < ahead <= 7:
         ways = [_weekday, _weekday, _weekday, *ways]
     if ahead in (0, 1, 2):
-        ways += [_near, _near, _near]
+        ways += [_near, _near, _near, _twice]
     if 0 <= (wanted - today).days - (7 - today.weekday()) < 7:
-        ways += [_next_week, _next_week]
+        ways += [_next_week, _next_week, _twice]
     if 7 < ahead <= 14:
         ways += [_week_on]
     if ahead in (7, 14, 21):
@@ -82,6 +82,13 @@ def _weeks(wanted: date, today: date, draw: random.Random) -> str:
 
 def _near(wanted: date, today: date, draw: random.Random) -> str:
     return ("today", "tomorrow", "the day after tomorrow")[(wanted - today).days]
+
+
+def _twice(wanted: date, today: date, draw: random.Random) -> str:
+    """Said in two ways, to be sure: "tomorrow, Wednesday", "next Tuesday, the eighth"."""
+    if (wanted - today).days < 3:
+        return f"{_near(wanted, today, draw)}, {weekday(wanted)}"
+    return f"next {weekday(wanted)}, the {ordinal(wanted.day)}"
 
 
 def _dated(wanted: date, today: date, draw: random.Random) -> str:

@@ -11,6 +11,7 @@ from llm_worker.backends import Call, Delta, Finished, Reason, Stateless, Step, 
 from llm_worker.backends.scripted import FrontDesk
 from llm_worker.forge import scripted
 from llm_worker.forge.desk import MOST_ROUNDS, hold
+from llm_worker.forge.dialogue import Dialogue, dialogues, lines
 from llm_worker.forge.evaluate import Run, by_the_rules, converse, heard_by_hand, report
 from llm_worker.forge.invention import inventions
 from llm_worker.forge.score import Share, score, shares, wilson
@@ -19,7 +20,7 @@ from llm_worker.forge.world import State, World
 from llm_worker.messages import Message, Prompt, Role, Sampling, ToolCall
 from services.errors import Unavailable
 
-ONE = next(each for each in scripted.dialogues() if each.id == "booking-plain")
+ONE = next(each for each in dialogues() if each.id == "booking-plain")
 EXERCISE = scripted.exercise(ONE, {})
 
 
@@ -149,8 +150,8 @@ def test_each_invalid_call_costs_its_share_of_the_reward() -> None:
     assert len(verdict.reasons) == 3
 
 
-@pytest.mark.parametrize("dialogue", scripted.dialogues(), ids=lambda each: each.id)
-def test_what_a_dialogue_expects_can_be_done(dialogue: scripted.Dialogue) -> None:
+@pytest.mark.parametrize("dialogue", dialogues(), ids=lambda each: each.id)
+def test_what_a_dialogue_expects_can_be_done(dialogue: Dialogue) -> None:
     exercise = scripted.exercise(dialogue, {})
     world = World(exercise.setup)
     for number, wanted in enumerate(exercise.expect.removes):
@@ -169,7 +170,7 @@ def _booking(name: str, day: str, at: str) -> str:
 
 
 def test_every_line_written_by_hand_was_heard_over_the_telephone() -> None:
-    said = {line for dialogue in scripted.dialogues() for line in scripted.lines(dialogue)}
+    said = {line for dialogue in dialogues() for line in lines(dialogue)}
     assert said <= heard_by_hand().keys()
 
 
@@ -177,9 +178,9 @@ async def test_a_run_is_repeatable_and_its_report_adds_up() -> None:
     run = Run(calls=12, noise=1.0, at_once=3)
     first, second = [await converse(run, FrontDesk()) for _ in range(2)]
     assert [held.messages for held in first] == [held.messages for held in second]
-    lines, figures = report(run, "scripted", first)
+    table, figures = report(run, "scripted", first)
     assert figures["figures"]["task success"]["of"] == len(figures["calls"]) == 12
-    assert any(line.startswith("| task success |") for line in lines)
+    assert any(line.startswith("| task success |") for line in table)
 
 
 def test_the_rules_that_know_what_is_meant_reach_everything() -> None:
