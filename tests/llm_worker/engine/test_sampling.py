@@ -198,6 +198,17 @@ def test_the_guard_gives_way_to_the_grammar() -> None:
     assert likeliest(torch.zeros(SIZE), past(*[5] * 40), words(only)) == 5
 
 
+def test_nothing_waits_for_the_device() -> None:
+    """Tensors without contents: what asked for one would fail."""
+    numbers = torch.zeros(4, dtype=torch.int64, device="meta")
+    share = torch.zeros(4, device="meta")
+    mask = torch.zeros(4, -(-SIZE // 32), dtype=torch.int32, device="meta")
+    recent = torch.zeros(4, WINDOW, dtype=torch.int64, device="meta")
+    row = torch.zeros(4, SIZE, device="meta")
+    ids = sample(row, share, numbers, numbers, top_p=share, min_p=share, mask=mask, recent=recent)
+    assert (ids.shape, ids.dtype) == ((4,), torch.int64)
+
+
 def batches() -> dict[str, Callable[[int], dict[str, Tensor]]]:
     """Parameters that differ from row to row."""
     generator = torch.Generator().manual_seed(3)

@@ -1,6 +1,7 @@
 """The chat format against its publisher's library, and what the cache relies on: ids that stay when more is said."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -264,6 +265,43 @@ def test_nearly_everything_is_settled() -> None:
     late = rest(*ASKED, (TOOL, "{}", "a"), (USER, "Hello there"))
     assert late == f"[TOOL_RESULTS]{NO_RESULT}[/TOOL_RESULTS][INST]Hello there"
     assert rest((SYSTEM, "You answer"), tools=(SLOTS,)) == ""
+
+
+@st.composite
+def any_histories(draw: st.DrawFn) -> tuple[Message, ...]:
+    """Whatever a conversation can come to: results late, missing and in any order, notes anywhere, answers unheard."""
+    messages: list[Message] = []
+    waiting: list[str] = []
+    for number in range(1, draw(st.integers(0, 12)) + 1):
+        role = draw(st.sampled_from([SYSTEM, USER, USER, ASSISTANT, ASSISTANT, *([TOOL] * bool(waiting))]))
+        text = draw(st.just("") | CONTROLLED)
+        calls: tuple[ToolCall, ...] = ()
+        answers = ""
+        if role is ASSISTANT:
+            calls = tuple(ToolCall(f"{number}-{n}", "f", "{}") for n in range(draw(st.integers(0, 2))))
+            waiting += [call.id for call in calls]
+        elif role is TOOL:
+            answers, text = waiting.pop(draw(st.integers(0, len(waiting) - 1))), "{}"
+        messages.append(Message(number, role, text, tool_calls=calls, tool_call_id=answers))
+    return tuple(messages)
+
+
+# A letter for each control token, the same as a capital for its end.
+SIGNS = dict(zip(CONTROLS.values(), "_beiItTrRc_______sS_a___mM", strict=True))
+HEAD = r"b (s.+S)* (t.+T)? m.+M s.+S"
+BLOCKS = r"( s.+S | i.+I | .* (c.+a.+)* e (r.+R)* )*"
+
+
+@given(any_histories(), st.booleans(), st.booleans())
+def test_any_history_has_a_form(messages: tuple[Message, ...], answer: bool, with_tools: bool) -> None:
+    told = CHAT.render(Prompt("c", messages, (SLOTS,) * with_tools, now="2026-11-26T10:00:00"), answer)
+    form = "".join(SIGNS[CONTROLS[number]] if number < small().controls else "." for number in told.ids)
+    pattern = HEAD + BLOCKS + ("(.+)?" if answer else "(i.+)?")
+    assert re.fullmatch(pattern.replace(".", r"\."), form, re.VERBOSE)
+    for calls, results in re.findall(r"((?:c\.+a\.+)*)e((?:r\.+R)*)", form):
+        assert results.count("r") <= calls.count("c")
+        assert results.count("r") == calls.count("c") or (form.endswith(results) and not answer)
+    assert 0 < told.settled <= len(told.ids)
 
 
 def test_answers_are_what_training_teaches() -> None:
