@@ -88,12 +88,11 @@ def draw(logits: Tensor, answers: Sequence[Answer]) -> Tensor:
             return None
         return torch.tensor([default if value is None else value for value in values]).to(device, non_blocking=True)
 
-    temperature = column([each.temperature for each in sampling], 0.0)
     numbers = torch.tensor([[answer.seed, answer.drawn, *answer.recent] for answer in answers])
     numbers = numbers.to(device, non_blocking=True)
     return sample(
         logits,
-        torch.zeros(len(answers), device=device) if temperature is None else temperature,
+        column([each.temperature for each in sampling], 0.0),
         numbers[:, 0],
         numbers[:, 1],
         top_p=column([each.top_p for each in sampling], 1.0),

@@ -20,7 +20,7 @@ _BITS = 40  # of a uniform number; far more than float32 keeps near 1, and as ma
 
 def sample(
     logits: Tensor,
-    temperature: Tensor,
+    temperature: Tensor | None,
     seeds: Tensor,
     counters: Tensor,
     *,
@@ -31,16 +31,19 @@ def sample(
 ) -> Tensor:
     """The next id of each row, int64 [N], from logits [N, V] in float32.
 
-    `temperature` [N]: 0 is the likeliest id, exactly. `seeds`, `counters` [N] int64: the generation's seed and how many
-    ids it has drawn. `top_p` [N]: only the likeliest ids that together have this probability, and those as likely as
-    the last of them. `min_p` [N]: only ids at least this much as likely as the likeliest. `mask` [N, ⌈V/32⌉] int32: a
-    bit per id (grammar.Words). `recent` [N, WINDOW] int64: the last ids of each answer, newest last, −1 before the
-    first; an id that would go on a loop is left out, unless nothing else is allowed. What is None takes no time.
+    `temperature` [N]: 0, or None for all rows, is the likeliest id, exactly. `seeds`, `counters` [N] int64: the
+    generation's seed and how many ids it has drawn. `top_p` [N]: only the likeliest ids that together have this
+    probability, and those as likely as the last of them. `min_p` [N]: only ids at least this much as likely as the
+    likeliest. `mask` [N, ⌈V/32⌉] int32: a bit per id (grammar.Words). `recent` [N, WINDOW] int64: the last ids of each
+    answer, newest last, −1 before the first; an id that would go on a loop is left out, unless nothing else is allowed.
+    What is None takes no time.
     """
     if mask is not None:
         logits = logits.masked_fill(~_unpacked(mask, logits.shape[1]), -math.inf)
     if recent is not None:
         logits = _without_loops(logits, recent)
+    if temperature is None:
+        return logits.argmax(-1)
     scaled = logits / torch.where(temperature > 0, temperature, 1.0)[:, None]
     kept = scaled
     if min_p is not None:

@@ -117,11 +117,6 @@ class Scheduler:
     _working: OrderedDict[Stream, None] = field(default_factory=OrderedDict)
     _idle: OrderedDict[Stream, None] = field(default_factory=OrderedDict)
 
-    @property
-    def waiting(self) -> int:
-        """Answers that were asked for and whose prompt is not computed yet."""
-        return sum(stream.answering and stream.context.pending > 1 for stream in self._working)
-
     def wants(self, stream: Stream, urgency: Urgency, answering: bool = False) -> None:
         """Tokens of the stream are to be computed, and then an answer drawn. Raises Busy; then nothing has changed."""
         stream.context.adopt()
