@@ -71,26 +71,32 @@ class Arranging(Wording):
     def _book(self) -> str:
         if problem := self._find_time():
             return problem
-        return self._question("confirm" if self._task.name else "name")
+        return self._question(self._no_name() or "confirm")
+
+    def _no_name(self) -> str:
+        """What to ask to have a full name; empty: there is one."""
+        if not self._task.name:
+            return "name"
+        return "" if " " in self._task.name else "full_name"
 
     def _move(self) -> str:
-        if not self._task.name:
-            return self._question("name")
+        if missing := self._no_name():
+            return self._question(missing)
         if self._task.agreed:
             return self._carry_out()
         return self._find_time() or self._question("confirm")
 
     def _cancel(self) -> str:
-        if not self._task.name:
-            return self._question("name")
+        if missing := self._no_name():
+            return self._question(missing)
         return self._carry_out() if self._task.agreed else self._question("confirm")
 
     def _message(self) -> str:
         task = self._task
         if not task.text:
             return self._question("text")
-        if not task.name:
-            return self._question("name")
+        if missing := self._no_name():
+            return self._question(missing)
         return self._question("confirm" if task.number_known else "same_number")
 
     def _find_time(self) -> str:

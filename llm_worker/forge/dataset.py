@@ -45,7 +45,7 @@ class Generated(_Part):
     """Conversations for training."""
     held: int = Field(default=0, ge=0)
     """Conversations with held-out phrasings, names and flows."""
-    noise: tuple[float, ...] = (0.0, 1.0, 2.0)
+    noise: tuple[float, ...] = (0.0, 1.0, 1.5)
     """How many times as often as counted the recogniser errs; each call takes one of them."""
     processes: int = Field(default=1, ge=1, le=256)
 

@@ -70,7 +70,7 @@ _MISSED, _REFUSED, _DONE, _GOODBYE = (
     re.compile("|".join(_RULES[key]), re.IGNORECASE) for key in ("missed", "refused", "done", "goodbye")
 )
 _NAMED = re.compile(
-    r"(?:\bfor|\bunder|\bfrom|\bname is|^|So,|repeat that,)\s+((?:[A-Z][\w'’-]+\s+){1,3}[A-Z][\w'’-]+)"
+    r"(?:\bfor|\bunder|\bfrom|\bname is|^|[.?!]|So,|repeat that,|I have)\s+((?:[A-Z][\w'’-]+\s+){1,3}[A-Z][\w'’-]+)"
     r"(?=[,.?!]|\s(?:on|at|to|the|and|is|moves)\b|$)"
 )
 _NOT_NAMES = frozenset(

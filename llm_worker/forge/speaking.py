@@ -7,11 +7,11 @@ from typing import Any
 
 from llm_worker.forge import speech
 from llm_worker.forge.ear import Heard
-from llm_worker.forge.grammar import Piece
+from llm_worker.forge.grammar import Piece, text
 from llm_worker.forge.noise import disturb
 from llm_worker.forge.phrases import fact_values, name_values, phrase, sample
 from llm_worker.forge.plan import Kind, Option, Plan, Wish
-from llm_worker.forge.turn import Turn, turn
+from llm_worker.forge.turn import Turn, turn, understandable
 
 _HESITATIONS = ("Um, ", "Uh, ", "Well, ", "Er, ", "So, um, ", "Hmm, ")
 _ASIDES = {"question": "question.hours", "garbled": "garbled", "silence": "aside.here", "cut": "aside.repeat"}
@@ -114,7 +114,11 @@ class Speaking:
 
     def _spoken(self, act: str, pieces: list[Piece], meant: Mapping[str, Any]) -> Turn:
         self._told |= {piece.slot for piece in pieces if piece.slot}
-        heard, changed = disturb(pieces, self._draw, self._strength) if self._strength else (pieces, frozenset[int]())
+        if not self._strength:
+            return turn((act,), pieces, meant, self._today)
+        heard, changed = disturb(pieces, self._draw, self._strength)
+        if changed and not understandable(act, text(pieces), text(heard)):
+            act = "garbled"
         return turn((act,), heard, meant, self._today, changed)
 
     def _opening(self, before: str = "") -> Turn:

@@ -4,9 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
+from difflib import SequenceMatcher
 from typing import Any
 
-from llm_worker.backends.frontdesk import hear, when
+from llm_worker.backends.frontdesk import hear, intents, when
+from llm_worker.backends.frontdesk.words import NOT_NAMES
 from llm_worker.forge.grammar import Piece, text
 
 UNSPOKEN = "(silence)"
@@ -52,6 +54,25 @@ def turn(
     return Turn(text(pieces), tuple(acts), values, frozenset(lost))
 
 
+MOST_NAMES = 4
+"""Words of a name."""
+_NAMES_TOO = frozenset({"may", "june", "april", "august", "will", "mark", "son", "march", "price"})
+LIKE = 0.6
+"""Share of letters in common with what was said, from which on a sentence can still be understood."""
+_YES = frozenset({"say.yes", "say.offer.yes", "say.samenumber"})
+_NO = frozenset({"say.no", "say.offer.no"})
+
+
+def understandable(act: str, said: str, heard: str) -> bool:
+    """Whether a listener who hears this can know what was meant. A yes that does not sound like one is none."""
+    verdict = intents.verdict(hear.plain(hear.words(heard)))
+    if act in _YES:
+        return verdict is True
+    if act in _NO:
+        return verdict is False
+    return SequenceMatcher(None, said.lower(), heard.lower(), autojunk=False).ratio() >= LIKE
+
+
 _ALWAYS = frozenset({"name", "first", "last", "spelled", "spelledlast"})
 
 
@@ -87,9 +108,18 @@ def _read(piece: Piece, today: date) -> Any:
         case "spelled" | "spelledlast":
             return letters(piece.text)
         case "name" | "first" | "last":
-            return piece.text.strip(" ,.?!")
+            return _name(piece.text)
         case _:
             return piece.text
+
+
+def _name(text: str) -> str:
+    """The words as a name; empty where one of them cannot be part of any."""
+    words = [word.strip(" ,.?!") for word in text.split()]
+    words = [word for word in words if word]
+    if len(words) > MOST_NAMES or any(word.lower() in NOT_NAMES and word.lower() not in _NAMES_TOO for word in words):
+        return ""
+    return " ".join(word[:1].upper() + word[1:] for word in words)
 
 
 def _part(plain: str) -> tuple[time, time] | None:

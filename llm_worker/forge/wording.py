@@ -88,7 +88,18 @@ class Wording:
                 return self._words("ask_new_day" if task.kind == "move" else "ask_day")
             case "ambiguous":
                 return self._words("ask_ambiguous")
-            case "help" | "more" | "text" | "same_number" | "number" | "which" | "spell" | "other_day" | "change":
+            case (
+                "help"
+                | "more"
+                | "full_name"
+                | "text"
+                | "same_number"
+                | "number"
+                | "which"
+                | "spell"
+                | "other_day"
+                | "change"
+            ):
                 return self._words(f"ask_{awaiting}")
             case "offer_message":
                 return self._words("offer_message")

@@ -15,6 +15,7 @@ from llm_worker.forge.planning import plan
 from llm_worker.forge.practice import Split, shipped
 from llm_worker.forge.records import read
 from llm_worker.forge.talk import taught
+from llm_worker.forge.turn import understandable
 from llm_worker.forge.verifier import CalendarVerifier, CallVerifier
 from llm_worker.messages import Role, paired
 
@@ -27,7 +28,8 @@ SLOTS = {
 ASKS = {
     "ask_day": Ask.DAY, "ask_other_day": Ask.DAY, "ask_new_day": Ask.DAY, "ask_time": Ask.TIME, "ask_choice": Ask.TIME,
     "ask_choice_one": Ask.TIME, "ask_name": Ask.NAME, "ask_name_move": Ask.NAME, "ask_name_message": Ask.NAME,
-    "ask_spell": Ask.SPELL, "ask_which": Ask.WHICH, "ask_ambiguous": Ask.WHICH, "ask_text": Ask.MESSAGE,
+    "ask_full_name": Ask.NAME, "ask_spell": Ask.SPELL, "ask_which": Ask.WHICH, "ask_ambiguous": Ask.WHICH,
+    "ask_text": Ask.MESSAGE,
     "ask_same_number": Ask.SAME_NUMBER, "ask_number": Ask.NUMBER, "ask_help": Ask.MORE, "ask_more": Ask.MORE,
     "ask_change": Ask.CHANGE, "confirm_book": Ask.CONFIRM, "confirm_book_service": Ask.CONFIRM,
     "confirm_move": Ask.CONFIRM, "confirm_cancel": Ask.CONFIRM, "confirm_cancel_when": Ask.CONFIRM,
@@ -103,6 +105,21 @@ def test_the_practice_that_ships_has_the_prompt_of_its_agent() -> None:
     assert shipped().prompt == shipped_agent["prompt"]
     assert list(shipped().tools) == shipped_agent["tools"]
     assert shipped().greeting == shipped_agent["greeting"]
+
+
+@pytest.mark.parametrize(
+    ("act", "said", "heard", "clear"),
+    [
+        ("say.yes", "Yes.", "Yeah.", True),
+        ("say.yes", "Yes.", "Oh,", False),
+        ("say.no", "No.", "Know", False),
+        ("say.no", "No, sorry.", "No story.", True),
+        ("open.book", "I need an appointment.", "I need a appointment", True),
+        ("open.book", "I need an appointment.", "the ointment", False),
+    ],
+)
+def test_what_cannot_be_understood_is_not_taken_for_a_wish(act: str, said: str, heard: str, clear: bool) -> None:
+    assert understandable(act, said, heard) is clear
 
 
 def test_plans_leave_room_for_what_is_wished() -> None:
