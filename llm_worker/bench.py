@@ -1,7 +1,7 @@
 """python -m llm_worker.bench: how fast the engine is by itself, and beside transformers on the same weights.
 
 `alone`: one conversation and several on one core. `beside`: this engine and transformers' continuous batching (prefix
-blocks on), one after the other in one process on the same random weights in the same dtype. Weights are random, so
+blocks on), by turns in one process on the same random weights in the same dtype. Weights are random, so
 nothing depends on what is said; sizes are in tokens.
 """
 
@@ -13,7 +13,9 @@ import os
 import platform
 import random
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -80,54 +82,61 @@ async def alone(model: Decoder, streams: int, context: int, tokens: int, repeat:
 
 
 async def beside(model: Decoder, streams: int, page: int, repeat: int, talk: Talk) -> dict[str, Result]:
-    """The second part: what each engine takes for the same."""
+    """The second part: what each engine takes for the same. They take turns, so that a machine that others use treats
+    both alike, and the medians count."""
     from llm_worker.benches import theirs
 
     room = Room()
     vocabulary = model.config.vocab_size
     async with engine(model, room, greedy=True) as ours:
-        found = {"ours": await _load(ours, streams, vocabulary, repeat)}
-        found["ours"] |= await _talk(ours, ours.caller(), talk, vocabulary)
-    converted = theirs.converted(model)
-    with theirs.serving(converted, room.tokens, page) as server:
-        found["transformers"] = await _load(server, streams, vocabulary, repeat)
-        found["transformers"] |= await _talk(server, theirs.AheadCaller(server), talk, vocabulary)
-        late = await _talk(server, theirs.LateCaller(server), talk, vocabulary, seed=1)
-        found["transformers, asked late"] = late
+        with theirs.serving(theirs.converted(model), room.tokens, page) as server:
+            both = {"ours": ours, "transformers": server}
+            found = await _in_turns(both, streams, vocabulary, repeat)
+            found["ours"] |= await _talk(ours, ours.caller(), talk, vocabulary)
+            found["transformers"] |= await _talk(server, theirs.AheadCaller(server), talk, vocabulary)
+            late = replace(talk, seed=talk.seed + 1)  # nothing of it is in the cache yet
+            found["transformers, asked late"] = await _talk(server, theirs.LateCaller(server), late, vocabulary)
     return found
 
 
-async def _load(of: Any, streams: int, vocabulary: int, repeat: int) -> Result:
+async def _in_turns(both: dict[str, Any], streams: int, vocabulary: int, repeat: int) -> dict[str, Result]:
     """Aggregate speed of several answers, to new short prompts and in calls (a beginning that all share and 200 tokens
     of each call are in the cache, 20 are new); the first token after an append of 60 tokens to 2,000 cached ones."""
     draw = random.Random(0)
-    await of.together([words(draw, 40, vocabulary) for _ in range(2)], _WARM_UP)
-    prompts = [words(draw, 128, vocabulary) for _ in range(streams)]
-    seconds = await of.together(prompts, _ANSWER)
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in both}
+
+    async def each(name: str, prompts: list[list[int]], tokens: int) -> None:
+        for who, of in both.items():
+            cpu = time.process_time()
+            seconds = await of.together(prompts, tokens)
+            made = len(prompts) * tokens
+            found[who].setdefault(f"{name}_tokens_per_second", []).append(made / seconds)
+            found[who].setdefault(f"{name}_tokens_per_cpu_second", []).append(made / (time.process_time() - cpu))
+
+    for of in both.values():
+        await of.together([words(draw, 40, vocabulary) for _ in range(2)], _WARM_UP)
     beginning = words(draw, _SHARED, vocabulary)
-    calls = [[*beginning, *words(draw, 200, vocabulary)] for _ in range(streams)]
-    await of.together(calls, 1)
-    in_calls = await of.together([[*call, *words(draw, 20, vocabulary)] for call in calls], _ANSWER)
-    firsts = []
     for _ in range(repeat):
+        await each("short", [words(draw, 128, vocabulary) for _ in range(streams)], _ANSWER)
+        calls = [[*beginning, *words(draw, 200, vocabulary)] for _ in range(streams)]
+        for of in both.values():
+            await of.together(calls, 1)
+        await each("calls", [[*call, *words(draw, 20, vocabulary)] for call in calls], _ANSWER)
+    for _ in range(3 * repeat):
         cached = words(draw, 2000, vocabulary)
-        caller = of.caller() if hasattr(of, "caller") else of
-        await caller.answer(cached, 1)
-        first, _ = await caller.answer([*cached, *words(draw, 60, vocabulary)], 2)
-        firsts.append(first)
-    return {
-        f"short_tokens_per_second_{streams}": streams * _ANSWER / seconds,
-        f"calls_tokens_per_second_{streams}": streams * _ANSWER / in_calls,
-        "append_60_first_token_ms": 1000 * median(firsts),
-    }
+        more = [*cached, *words(draw, 60, vocabulary)]
+        for who, of in both.items():
+            await of.together([cached], 1)
+            seconds = await of.together([more], 1)
+            found[who].setdefault("append_60_first_token_ms", []).append(1000 * seconds)
+    return {who: {name: median(values) for name, values in results.items()} for who, results in found.items()}
 
 
-async def _talk(of: Any, caller: Any, talk: Talk, vocabulary: int, seed: int = 0) -> Result:
+async def _talk(of: Any, caller: Any, talk: Talk, vocabulary: int) -> Result:
     """The scripted conversation: tokens of prompts that were computed in it, and its first tokens."""
     counted = of.desk if hasattr(of, "desk") else of
     before = counted.computed_tokens
-    script = Talk(talk.prompt, talk.turns, talk.pieces, talk.piece, talk.answer, talk.seed + seed)
-    firsts = await hold(script, caller, vocabulary)
+    firsts = await hold(talk, caller, vocabulary)
     answers = talk.turns * (talk.answer - 1)  # an answer's last token is computed as part of the next prompt
     return {
         "talk_prefilled_tokens": counted.computed_tokens - before - answers,
@@ -135,16 +144,15 @@ async def _talk(of: Any, caller: Any, talk: Talk, vocabulary: int, seed: int = 0
     }
 
 
-def ratios(found: dict[str, Result], streams: int) -> Result:
+def ratios(found: dict[str, Result]) -> Result:
     """How often faster, and what share of the tokens."""
     ours, other = found["ours"], found["transformers"]
-    speeds = {kind: f"{kind}_tokens_per_second_{streams}" for kind in ("short", "calls")}
+    late = found["transformers, asked late"]
     return {
-        **{f"{kind}_speed": ours[name] / other[name] for kind, name in speeds.items()},
+        **{name: ours[name] / other[name] for name in ours if name.endswith("_second")},
         "first_token_after_60": other["append_60_first_token_ms"] / ours["append_60_first_token_ms"],
         "prefilled": ours["talk_prefilled_tokens"] / other["talk_prefilled_tokens"],
-        "prefilled_beside_asked_late": ours["talk_prefilled_tokens"]
-        / found["transformers, asked late"]["talk_prefilled_tokens"],
+        "prefilled_beside_asked_late": ours["talk_prefilled_tokens"] / late["talk_prefilled_tokens"],
     }
 
 
@@ -163,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _table({"": measured})
     else:
         measured_both = asyncio.run(beside(model, given.streams, given.page, given.repeat, Talk(given.context)))
-        result |= {"beside": measured_both, "page": given.page, "ratios": ratios(measured_both, given.streams)}
+        result |= {"beside": measured_both, "page": given.page, "ratios": ratios(measured_both)}
         _table(measured_both)
         _table({"ours / theirs": result["ratios"]})
     if given.output:
@@ -195,12 +203,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=16, help="answers at once (default 16)")
     parser.add_argument("--context", type=int, default=600, help="tokens of a conversation's beginning (default 600)")
     parser.add_argument("--tokens", type=int, default=200, help="of an answer (default 200)")
-    parser.add_argument("--repeat", type=int, default=9, help="first tokens measured (default 9)")
+    parser.add_argument("--repeat", type=int, help="of what is measured (default 15 alone, 2 beside)")
     parser.add_argument("--page", type=int, default=256, help="tokens of a block of theirs (default 256, its own)")
     parser.add_argument("--cores", type=int, help="processor cores to use; default: 1 alone, all beside")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     given = parser.parse_args(arguments)
     given.config = given.config or ("frontdesk" if given.part == "alone" else "mid")
+    given.repeat = given.repeat or (15 if given.part == "alone" else 2)
     given.cores = given.cores if given.cores is not None else int(given.part == "alone")
     return given
 

@@ -1,6 +1,9 @@
 """A model's folder becomes an engine, or a line that says why not."""
 
+import asyncio
 import json
+import os
+import sys
 from contextlib import aclosing
 
 import pytest
@@ -14,6 +17,7 @@ from llm_worker.text.bpe import train_bpe
 from services.errors import Unavailable
 from services.settings import SettingsError
 from tests.llm_worker.engine.support import TEXTS, model, tokenizer
+from tests.waiting import LONG
 
 
 @pytest.fixture
@@ -63,3 +67,25 @@ async def test_what_is_wrong_with_a_folder_is_one_line(folder):
 def test_the_engine_needs_a_folder():
     with pytest.raises(SettingsError, match="FOLDER must name"):
         LlmSettings.read({"TRUNKLINE_LLM_BACKEND": "engine"})
+
+
+async def test_the_worker_chats_with_a_folder_and_ends_without_one(folder):
+    async def chat(name: str) -> tuple[int | None, str, str]:
+        variables = {"BACKEND": "engine", "FOLDER": name, "MAX_TOKENS": "5", "DEVICE": "cpu"}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("TRUNKLINE_")}
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "llm_worker", "chat"),
+            env=kept | {f"TRUNKLINE_LLM_{key}": value for key, value in variables.items()},
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+        )
+        out, err = await asyncio.wait_for(process.communicate(b"Hello\n"), LONG)
+        return process.returncode, out.decode(), err.decode()
+
+    (code, out, _), (wrong, _, err) = await asyncio.gather(chat(str(folder)), chat(str(folder / "nowhere")))
+    assert (code, out.count("agent> ")) == (0, 2)
+    assert wrong == 1
+    assert "TRUNKLINE_LLM_FOLDER" in err
+    assert "Traceback" not in err
