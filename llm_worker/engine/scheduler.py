@@ -206,24 +206,25 @@ class Scheduler:
     def _admit(self, stream: Stream, urgency: Urgency, answering: bool) -> None:
         more = self.load.answer_tokens if answering else 0
         missing = min(stream.context.missing(more), self.blocks.capacity - len(stream.context.table))
-        if missing > self._obtainable(stream):
+        short = missing - self.blocks.available + self._promised(stream)
+        if short > 0 and short > sum(self._given_back(stream)):  # in this order: the idle can be many
             raise Busy(f"no room in the cache: {missing} blocks are needed", retry_after=1.0)
-        answers = sum(other.answering for other in self._working if other is not stream) + answering
-        if answering and self.step_time.predicted(min(answers, self.load.rows), 0) > self.load.slowest_seconds:
-            raise Busy(f"{answers} answers at a time would be slower than speech", retry_after=1.0)
+        others = sum(other.answering for other in self._working if other is not stream)
+        slowest = self.step_time.predicted(min(others + 1, self.load.rows), 0)
+        if answering and others and slowest > self.load.slowest_seconds:  # one alone is the best that can be had
+            raise Busy(f"{others + 1} answers at a time would be slower than speech", retry_after=1.0)
         ahead = sum(o.context.pending for o in self._working if o is not stream and _urgency(o) <= urgency)
         wait = self.step_time.predicted(0, ahead)
-        if wait > self.load.patience_seconds:
+        if ahead and wait > self.load.patience_seconds:
             raise Busy(f"{ahead} tokens wait to be computed", retry_after=wait)
 
-    def _obtainable(self, stream: Stream) -> int:
-        """Blocks that the stream could get now, others that work having what they are counted with."""
-        promised = sum(
+    def _promised(self, stream: Stream) -> int:
+        """Blocks that others that work are counted with and do not hold yet."""
+        return sum(
             other.context.missing(self.load.answer_tokens if other.answering else 0)
             for other in self._working
             if other is not stream
         )
-        return self.blocks.available + sum(self._given_back(stream)) - promised
 
     def _given_back(self, stream: Stream) -> Iterator[int]:
         """Blocks that each idle conversation holds alone."""

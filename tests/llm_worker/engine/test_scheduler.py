@@ -322,6 +322,17 @@ def test_what_would_be_slower_than_speech_or_wait_too_long_is_refused():
     stream(some, [3], Urgency.SPEECH)  # what is more urgent does not wait for openings
 
 
+def test_a_slow_machine_takes_one_answer_and_refuses_none_for_ever():
+    some = scheduler(slowest_seconds=0.1)
+    for _ in range(20):
+        some.step_time.observe(1, 0, 3.0)
+    one = stream(some, [1], Urgency.ANSWER, answering=True)
+    with pytest.raises(Busy, match="2 answers"):
+        stream(some, [2], Urgency.ANSWER, answering=True)
+    some.rest(one)
+    stream(some, [2], Urgency.ANSWER, answering=True)
+
+
 def test_step_times_are_learned():
     draw = random.Random(1)
     some = scheduler()
