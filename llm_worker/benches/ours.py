@@ -48,7 +48,8 @@ async def engine(model: Decoder, room: Room, greedy: bool = False) -> AsyncItera
     """The engine, at work."""
     device, dtype = model.embedding.weight.device, model.embedding.weight.dtype
     blocks = Blocks(1 + -(-room.tokens // room.block), room.block)
-    load = Load(rows=room.rows, most_tokens=room.most_tokens, patience_seconds=1e9)
+    never = 1e9  # nothing is refused for being slow
+    load = Load(rows=room.rows, most_tokens=room.most_tokens, slowest_seconds=never, patience_seconds=never)
     desk: Desk[Answer] = Desk(blocks, draw, load)
 
     def made() -> Runner:

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from llm_worker.engine.blocks import SCRATCH, Blocks
 from llm_worker.engine.conversation import Context
+from llm_worker.engine.pace import StepTime
 from llm_worker.engine.scheduler import Load, Plan, Row, Scheduler, Stream, Urgency
 from services.errors import Busy
 
@@ -342,4 +343,9 @@ def test_step_times_are_learned():
         answers, tokens = draw.randrange(10), draw.choice([0, 0, draw.randrange(300)])
         some.step_time.observe(answers, tokens, (0.004 + 0.002 * answers + 0.0001 * tokens) * draw.uniform(0.9, 1.1))
     assert some.step_time.predicted(5, 100) == pytest.approx(0.024, rel=0.1)
+    alike = StepTime()
+    for _ in range(50):
+        alike.observe(1, 0, 0.01)
+    assert alike.predicted(1, 0) == pytest.approx(0.01, rel=0.02)
+    assert 0.015 < alike.predicted(11, 0) < 0.03  # one more is taken to cost about a tenth
     assert some.step_time.tokens_within(5, 0.034) == pytest.approx(200, rel=0.15)
