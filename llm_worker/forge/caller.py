@@ -30,8 +30,8 @@ class Caller(Speaking):
         self._turns += 1
         self.cut_in = False
         self._settled = self._settled or heard.done
-        if self._leaving or self._turns > LONGEST:
-            self.gave_up = self.gave_up or not self._leaving
+        if self.leaving or self._turns > LONGEST:
+            self.gave_up = self.gave_up or not self.leaving
             return None
         if heard.goodbye:
             return self._bye() if self._at == len(self._plan.wishes) - 1 else self._give_up()
@@ -44,12 +44,12 @@ class Caller(Speaking):
         return self._answer(heard)
 
     def _bye(self) -> Turn:
-        self._leaving = True
+        self.leaving = True
         return self._say("say.bye")
 
     def _give_up(self) -> Turn:
         self.gave_up = True
-        self._leaving = True
+        self.leaving = True
         return self._say("say.nevermind")
 
     def _next(self) -> Turn:
@@ -102,7 +102,7 @@ class Caller(Speaking):
 
     def _one_shot(self, heard: Heard) -> Turn:
         if self._wish.kind is Kind.WRONG:
-            self._leaving = True
+            self.leaving = True
             return self._say("say.wrongnumber")
         if heard.ask is Ask.OFFER_MESSAGE and self._at + 1 < len(self._plan.wishes):
             return self._say("say.offer.no")

@@ -28,6 +28,8 @@ class Held:
     turns: int
     """Of the caller."""
     gave_up: bool
+    cut_off: bool = False
+    """The front desk hung up before the caller had said goodbye."""
     failure: str = ""
     """Why it could not go on: the backend failed, or never stopped calling tools."""
 
@@ -72,8 +74,10 @@ class _Call:
         """The call as it has ended."""
         state = self._world.state()
         self._world.close()
-        gave_up = self._caller.gave_up
-        return Held(self._exercise, self._conversation.history(), state, self._turns, gave_up, failure)
+        caller = self._caller
+        cut_off = state.ended and not caller.leaving
+        messages = self._conversation.history()
+        return Held(self._exercise, messages, state, self._turns, caller.gave_up, cut_off, failure)
 
     async def run(self) -> str:
         """All turns. Returns why it could not go on; empty: it could."""

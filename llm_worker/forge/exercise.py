@@ -23,7 +23,11 @@ class CallerLike(Protocol):
     """Who is at the other end."""
 
     gave_up: bool
+    """It has not got what it wanted and leaves."""
     cut_in: bool
+    """Its last words were said over those of the front desk."""
+    leaving: bool
+    """Its last words were a goodbye."""
 
     def begin(self) -> Turn:
         """The first words."""
@@ -98,5 +102,5 @@ def of_plan(plan: Plan, draw: random.Random, strength: float) -> Exercise:
         expect=plan.expect,
         allowed=allowed,
         caller=caller,
-        declines=any(wish.kind in DECLINED for wish in wishes),
+        declines=any(wish.kind in DECLINED or (wish.kind is Kind.PERSON and not wish.target) for wish in wishes),
     )

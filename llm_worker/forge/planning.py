@@ -1,15 +1,15 @@
 """Draws what callers want: wishes, difficulties, and a calendar in which exactly that can be had."""
 
 import random
-import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
 from llm_worker.forge import speech
+from llm_worker.forge.expecting import expected
 from llm_worker.forge.phrases import long_text
-from llm_worker.forge.plan import ON_THE_BOOK, Expect, Kind, Option, Plan, Wanted, WantedNote, Wish
+from llm_worker.forge.plan import Kind, Option, Plan, Wish
 from llm_worker.forge.practice import Person, Practice, Split, person, practice
 from llm_worker.forge.world import Setup, tools
 
@@ -97,7 +97,7 @@ class _Draw:
         where = self._practice
         setup = Setup(where.hours, self._now, tools(where.tools, where.targets), booked, caller)
         hesitation = self._draw.choice([0.0, 0.0, 0.1, 0.3])
-        expect = _expected(wishes, where)
+        expect = expected(wishes, where)
         return Plan("", self._split, "", where, setup, tuple(wishes), expect, asides, hesitation)
 
     def _fill(self) -> None:
@@ -250,50 +250,3 @@ class _Draw:
 def _moment(draw: random.Random) -> datetime:
     day = date(2025, 1, 1) + timedelta(days=draw.randrange(4 * 365))
     return datetime.combine(day, time(draw.randint(7, 18), draw.randint(0, 59)))
-
-
-def _expected(wishes: Sequence[Wish], where: Practice) -> Expect:
-    adds: list[Wanted] = []
-    removes: list[Wanted] = []
-    notes, says, transfer = [], [], ""
-    for wish in wishes:
-        done = wish.kind in ON_THE_BOOK and not wish.drop
-        if done and wish.old:
-            removes.append(_wanted(wish.who, wish.old))
-        if done and wish.goal:
-            adds.append(_wanted(wish.who, wish.goal))
-        if wish.kind is Kind.MESSAGE:
-            notes.append(WantedNote(wish.who.name, wish.number, _keywords(wish.text)))
-        if wish.kind is Kind.PERSON:
-            transfer = "*" if wish.target else ""
-        says += _facts(wish, where)
-    return Expect(tuple(adds), tuple(removes), tuple(notes), transfer, tuple(says))
-
-
-def _wanted(who: Person, option: Option) -> Wanted:
-    return Wanted(who.name, option.day.isoformat(), f"{option.first:%H:%M}", f"{option.last:%H:%M}")
-
-
-def _keywords(text: str) -> str:
-    """A pattern that a message with this text in it has: its longest word."""
-    words: list[str] = re.findall(r"[a-z]+", text.lower())
-    return "(?i)" + re.escape(max(words, key=len))
-
-
-def _facts(wish: Wish, where: Practice) -> list[str]:
-    """Patterns of which the answer to a question must have each."""
-    if wish.kind is Kind.EMERGENCY:
-        return [
-            rf"\b{where.emergency}\b|" + " ".join({"9": "nine", "1": "one", "2": "two"}[d] for d in where.emergency)
-        ]
-    if wish.kind is not Kind.QUESTION:
-        return []
-    match wish.topic:
-        case "price":
-            return [rf"\b{where.prices[wish.service]}\b"]
-        case "address":
-            return ["(?i)" + re.escape(where.address.split(",")[0])]
-        case "staff":
-            return ["(?i)" + re.escape(name.split()[-1]) for name in where.staff]
-        case _:
-            return []  # said in too many ways; what is wrong is caught as an invention

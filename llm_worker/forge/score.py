@@ -13,6 +13,7 @@ from llm_worker.forge.desk import Held
 from llm_worker.forge.exercise import Allowed
 from llm_worker.forge.invention import inventions
 from llm_worker.forge.verifier import CalendarVerifier, CallVerifier, same_name
+from llm_worker.forge.world import LAST
 from llm_worker.messages import Role
 
 _DECLINES = re.compile(
@@ -80,7 +81,15 @@ def score(held: Held, similar: bool) -> Scored:
     right, of = _arguments(held, similar)
     said = [message.text for message in held.messages if message.role is Role.ASSISTANT]
     invented = inventions(held.messages, exercise.prompt, exercise.setup.now.date())
-    reasons = (*verdict.reasons, *([held.failure] if held.failure else []))
+    declined = any(_DECLINES.search(text) for text in said)
+    reasons = (
+        *verdict.reasons,
+        *(["did not turn down what is not its job"] if exercise.declines and not declined else []),
+        *(["said nothing to the caller's words"] if _mute(held) else []),
+        *(["the caller gave up"] if held.gave_up else []),
+        *(["hung up on the caller"] if held.cut_off else []),
+        *([held.failure] if held.failure else []),
+    )
     return Scored(
         id=exercise.id,
         flow=exercise.flow,
@@ -95,8 +104,21 @@ def score(held: Held, similar: bool) -> Scored:
         hung_up=held.state.ended or bool(held.state.transferred),
         gave_up=held.gave_up,
         declines=exercise.declines,
-        declined=any(_DECLINES.search(text) for text in said),
+        declined=declined,
     )
+
+
+def _mute(held: Held) -> bool:
+    """Whether some words of the caller had neither words nor the end of the call for an answer."""
+    answered = True
+    for message in held.messages:
+        if message.role is Role.USER:
+            if not answered:
+                return True
+            answered = False
+        elif message.role is Role.ASSISTANT:
+            answered = answered or bool(message.text.strip()) or any(call.name in LAST for call in message.tool_calls)
+    return not answered and not held.failure
 
 
 def _arguments(held: Held, similar: bool) -> tuple[int, int]:

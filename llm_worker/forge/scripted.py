@@ -42,7 +42,7 @@ class ScriptedCaller:
         self._used: dict[str, int] = {}
         self._asked: dict[str, int] = {}
         self._answered = False
-        self._leaving = False
+        self.leaving = False
         self.gave_up = False
         self.cut_in = False
 
@@ -54,8 +54,8 @@ class ScriptedCaller:
         """The line for what is asked."""
         self._turns += 1
         self._turns_of_wish += 1
-        if self._leaving or self._turns > LONGEST:
-            self.gave_up = self.gave_up or not self._leaving
+        if self.leaving or self._turns > LONGEST:
+            self.gave_up = self.gave_up or not self.leaving
             return None
         if aside := self._wish.asides.get(self._turns_of_wish):
             return self._turn(aside)
@@ -64,7 +64,7 @@ class ScriptedCaller:
         asked = self._kind(heard)
         self._asked[asked] = self._asked.get(asked, 0) + 1
         if self._asked[asked] > MOST_SAME:
-            self.gave_up = self._leaving = True
+            self.gave_up = self.leaving = True
             return self._turn("Never mind. Goodbye.")
         return self._turn(self._line(asked))
 
@@ -87,7 +87,7 @@ class ScriptedCaller:
 
     def _next(self) -> Turn:
         if self._at + 1 == len(self._dialogue.wish):
-            self._leaving = True
+            self.leaving = True
             return self._turn(self._wish.bye)
         self._at += 1
         self._turns_of_wish, self._answered = 1, False

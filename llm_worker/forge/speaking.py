@@ -38,7 +38,8 @@ class Speaking:
         """The wish has been dropped, or the front desk says that it is done."""
         self._last = ""
         """Act of the last answer."""
-        self._leaving = False
+        self.leaving = False
+        """The last words were a goodbye."""
         self.cut_in = False
         """The last words were said over those of the front desk."""
         self.gave_up = False

@@ -78,6 +78,16 @@ async def test_a_backend_that_fails_fails_its_call_only() -> None:
     assert "the model is away" in held.failure
 
 
+@pytest.mark.parametrize(
+    "steps", [(), (Delta("Okay."),), (Delta("Is there anything else?"),), (Call("end_call", "{}"),)]
+)
+@pytest.mark.parametrize("handwritten", [True, False])
+async def test_who_always_does_the_same_succeeds_nowhere(steps: tuple[Step, ...], handwritten: bool) -> None:
+    calls = await converse(Run(calls=60, handwritten=handwritten), Says(*steps))
+    scored = [score(held, similar=False) for held in calls]
+    assert [each.id for each in scored if each.success] == []
+
+
 async def test_arguments_that_nobody_said_count_as_wrong() -> None:
     wrong = Call("book_appointment", '{"name": "Margaret Okafor", "day": "2026-11-27", "time": "14:30"}')
     end = Call("end_call", "{}")
