@@ -27,6 +27,8 @@ class Arranging(Wording):
         self._now = now
         self._ask = ask
         self._done = False
+        self._coming = False
+        """The last thing that was done is an appointment that the caller will come to."""
 
     # -- what is known -----------------------------------------------------------------------------------------------
 
@@ -216,7 +218,7 @@ class Arranging(Wording):
 
     def _finished(self, act: str, **values: str) -> str:
         said = self._words(act, **values)
-        self._task, self._slots, self._done = Task(), Slots(), True
+        self._task, self._slots, self._done, self._coming = Task(), Slots(), True, act in ("booked", "moved")
         return f"{said} {self._question('more')}"
 
     def _unknown_appointment(self) -> str:

@@ -171,7 +171,7 @@ class Teacher(Arranging):
 
     def _goodbye(self) -> str:
         self._closing = (("end_call", {}),)
-        return self._words("bye_booked" if self._done and self._draw.random() < 0.3 else "bye")
+        return self._words("bye_booked" if self._coming and self._draw.random() < 0.3 else "bye")
 
     def _fact(self, topic: str, values: Mapping[str, Any]) -> str:
         said = self._known(topic, values)
