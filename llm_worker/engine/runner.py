@@ -22,6 +22,9 @@ from llm_worker.model.network import Decoder
 BROKEN = -1
 """In place of a token: the numbers that it was to be drawn from are not finite."""
 
+LITTLE = 8
+"""Tokens that are hardly slower together than one alone, where no shapes are prepared for single ones."""
+
 Draw = Callable[[Tensor, Sequence[Row]], Tensor]
 """Logits [N, vocabulary], float32, of N rows → tokens [N] on the same device."""
 
@@ -48,7 +51,7 @@ class Runner:
         self._copy(plan.copies)
         rows = plan.rows
         parts, order = [], []
-        for group in groups(rows):
+        for group in groups(rows, 0 if self._steps else LITTLE):
             states = self._states([rows[index] for index in group])
             places = [place for place, index in enumerate(group) if rows[index].draw]
             if places:
@@ -116,14 +119,16 @@ def layout(rows: Sequence[Row], block_size: int) -> tuple[npt.NDArray[np.int64],
     return ids, positions, write, read, ends
 
 
-def groups(rows: Sequence[Row]) -> list[list[int]]:
-    """Indices of rows that are computed together: nowhere is more than half of a row padding."""
+def groups(rows: Sequence[Row], little: int = 0) -> list[list[int]]:
+    """Indices of rows that are computed together: nowhere is more than half of a row padding, except where all rows
+    with their padding are at most `little` tokens, which take no longer than a part of them."""
     order = sorted(range(len(rows)), key=lambda index: len(rows[index].ids))
     found: list[list[int]] = []
     for index in order:
         tokens = len(rows[index].ids)
         shortest = len(rows[found[-1][0]].ids) if found else 0
-        if found and (tokens == 1 or (shortest > 1 and tokens <= 2 * shortest)):
+        alike = tokens == shortest or (shortest > 1 and tokens <= 2 * shortest)
+        if found and (alike or (len(found[-1]) + 1) * tokens <= little):
             found[-1].append(index)
         else:
             found.append([index])

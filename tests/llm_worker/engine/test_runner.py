@@ -79,6 +79,16 @@ def test_a_batch_equals_each_alone(buckets):
         assert torch.allclose(logits, fresh(stream.context.ids), **CLOSE)
 
 
+def test_single_tokens_and_a_few_more_are_computed_together():
+    driver = Driver()
+    streams = [driver.stream(words(length, seed=length)) for length in (20, 31)]
+    driver.next_logits(*streams)
+    streams[0].context.extend(60)
+    streams[1].context.follow([*streams[1].context.ids, 50, 51, 52])
+    for stream, logits in zip(streams, driver.next_logits(*streams), strict=True):
+        assert torch.allclose(logits, fresh(stream.context.ids), **CLOSE)
+
+
 def test_shapes_are_the_smallest_that_fit_and_what_is_left_in_them_is_of_no_account():
     buckets = Buckets.up_to(6, 3000)
     assert buckets == Buckets((1, 2, 4, 6), (512, 2048, 3000))
@@ -159,6 +169,9 @@ def test_rows_are_grouped_so_that_no_more_than_half_is_padding():
         return [Row(stream, 0, (1,) * length, (1,), True, False) for length in lengths]
 
     assert groups(rows(1, 9, 1, 4, 5, 8, 30)) == [[0, 2], [3, 4, 5], [1], [6]]
+    assert groups(rows(1, 3, 1, 2), little=8) == [[0, 2, 3], [1]]
+    assert groups(rows(4, 1), little=8) == [[1, 0]]
+    assert groups(rows(1, 5), little=8) == [[0], [1]]
 
 
 def test_the_absorbed_form_pays_up_to_about_150_tokens_of_the_published_model():
