@@ -53,13 +53,15 @@ class Decoder(nn.Module):
         """
         x = self.embedding(batch.ids)
         places, mask = self.positions(batch.positions), batch.mask(x.dtype)
-        write = batch.write.flatten()
+        write, read = batch.write.flatten(), batch.read.flatten()
+        context = pool.latents.new_empty((*batch.read.shape, self.config.latent_dim))
         for layer, cached in zip(self.layers, pool.latents, strict=True):
             still, turning, latents = layer.attention.project(layer.attention_norm(x), places)
             cached.index_copy_(0, write, latents.flatten(0, 1).to(cached.dtype))
-            context = functional.embedding(batch.read, cached).to(x.dtype)
+            # Into the same memory for every layer: new pages would cost more than the copy.
+            torch.index_select(cached, 0, read, out=context.view(len(read), -1))
             attend = layer.attention.absorbed if form == "absorbed" else layer.attention.expanded
-            x = x + attend(still, turning, context, mask)
+            x = x + attend(still, turning, context.to(x.dtype), mask)
             x = x + layer.feed_forward(layer.ffn_norm(x), self.expert_form)
         return self.norm(x)
 
