@@ -51,8 +51,13 @@ class DecodeSteps:
                 for length in reversed(self._buckets.lengths):
                     self._step(rows, length).capture(memory)
 
+    def fits(self, batch: Batch) -> bool:
+        """Whether a shape is large enough: prompts of one token may come beside as many answers as there can be."""
+        rows, length = batch.read.shape
+        return batch.ids.shape[1] == 1 and rows <= self._buckets.rows[-1] and length <= self._buckets.lengths[-1]
+
     def run(self, batch: Batch) -> Tensor:
-        """States [B, D] of a batch with one token a row. Valid until the next run."""
+        """States [B, D] of a batch that `fits`. Valid until the next run."""
         rows, length = batch.read.shape
         return self._step(*self._buckets.fitting(rows, length)).run(batch)
 

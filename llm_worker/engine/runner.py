@@ -83,7 +83,7 @@ class Runner:
         """[B, D] of each row's last token."""
         batch = self._batch(rows)
         longest = batch.ids.shape[1]
-        if longest == 1 and self._steps:
+        if self._steps and self._steps.fits(batch):
             return self._steps.run(batch)
         form: Form = "absorbed" if longest <= self._few else "expanded"
         states: Tensor = self.model(batch, self.pool, form)

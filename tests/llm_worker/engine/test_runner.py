@@ -65,7 +65,7 @@ def test_chunks_in_either_form_equal_a_fresh_prefill(chunk, few):
     assert torch.allclose(driver.next_logits(driver.stream(ids))[0], fresh(ids), **CLOSE)
 
 
-@pytest.mark.parametrize("buckets", [None, Buckets((1, 2, 4, 8), (8, 32, 128))])
+@pytest.mark.parametrize("buckets", [None, Buckets((1, 2, 4, 8), (8, 32, 128)), Buckets((1, 4), (16,))])
 def test_a_batch_equals_each_alone(buckets):
     driver = Driver(runner(buckets=buckets))
     contexts = [words(length, seed=length) for length in (1, 2, 5, 16, 17, 60, 61)]
