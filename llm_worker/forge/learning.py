@@ -13,6 +13,9 @@ from llm_worker.model.config import Config
 from llm_worker.model.experts import Router
 from llm_worker.model.network import Decoder
 
+_PIECE = 256
+"""Tokens of a common beginning that attend together."""
+
 
 def fresh(config: Config, seed: int) -> Decoder:
     """A model with random weights: normal with deviation 0.02, what adds to the residual smaller by its number."""
@@ -31,19 +34,19 @@ def states(model: Decoder, group: Group) -> Tensor:
     """States [N, D] of a group's tokens, as if each conversation stood alone: rests follow the common beginning, which
     is computed once, and see nothing of each other."""
     shared = group.ends[0]
-    spans = [(0, shared), *pairwise(group.ends)]
+    # In pieces, because the attention computes what its mask hides.
+    beginning = [(first, min(first + _PIECE, shared), first) for first in range(0, shared, _PIECE)]
+    spans = [*beginning, *((first, last, shared) for first, last in pairwise(group.ends))]
     device = group.ids.device
-    own = [torch.arange(last - first, device=device) for first, last in spans]
-    at = torch.cat([own[0], *(each + shared for each in own[1:])])
+    at = torch.cat([torch.arange(before, before + last - first, device=device) for first, last, before in spans])
     places = model.positions(at.unsqueeze(0))
     x = model.embedding(group.ids.unsqueeze(0))
-    masks = [_mask(shared if first else 0, last - first, x) for first, last in spans]
+    masks = [_mask(before, last - first, x) for first, last, before in spans]
     for layer in model.layers:
         still, turning, latents = layer.attention.project(layer.attention_norm(x), places)
         parts = []
-        for (first, last), mask in zip(spans, masks, strict=True):
-            seen = latents[:, first:last]
-            context = torch.cat((latents[:, :shared], seen), dim=1) if first else seen
+        for (first, last, before), mask in zip(spans, masks, strict=True):
+            context = torch.cat((latents[:, :before], latents[:, first:last]), dim=1)
             parts.append(layer.attention.expanded(still[:, first:last], turning[:, first:last], context, mask))
         x = x + torch.cat(parts, dim=1)
         x = x + layer.feed_forward(layer.ffn_norm(x), model.expert_form)
