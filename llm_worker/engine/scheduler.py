@@ -145,20 +145,25 @@ class Scheduler:
         for stream in [s for s in ready if s.answering and s.context.pending <= 1][: self.load.rows]:
             self._place(plan, plan.answers, stream, 1)
             self._working.move_to_end(stream)  # where there are more than fit, they take turns
+        self._place_prompts(plan, [s for s in ready if s.context.pending > (1 if s.answering else 0)])
+        if not plan.rows and (stuck := [stream for stream in ready if not stream.complete]):
+            self._begin_again(plan, min(stuck, key=_urgency))
+        return plan if plan.rows else None
+
+    def _place_prompts(self, plan: Plan, streams: list[Stream]) -> None:
+        """As many tokens of prompts as the step has time for."""
+        if not streams:
+            return
         seconds = self.load.step_seconds if plan.answers else self.load.quiet_seconds
         within = self.step_time.tokens_within(len(plan.answers), seconds)
         budget = max(self.load.least_tokens, min(self.load.most_tokens, within))
-        prompts = sorted((s for s in ready if s.context.pending > (1 if s.answering else 0)), key=_urgency)
         begun: set[object] = set()
-        for stream in prompts:
+        for stream in sorted(streams, key=_urgency):
             stream.context.adopt()
             ahead = stream.context.ahead()
             if budget > 0 and not stream.complete and ahead not in begun:  # else another computes it in this step
                 budget -= self._place(plan, plan.prompts, stream, budget)
                 begun.add(ahead or stream)
-        if not plan.rows and (stuck := [stream for stream in ready if not stream.complete]):
-            self._begin_again(plan, min(stuck, key=_urgency))
-        return plan if plan.rows else None
 
     def done(self, plan: Plan, seconds: float) -> None:
         """The step of `plan` is over."""
