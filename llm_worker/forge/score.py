@@ -21,7 +21,8 @@ _DECLINES = re.compile(
     r"wrong number|take a message|no information|hang up|not something",
     re.IGNORECASE,
 )
-_TARGETS = {"task success": 0.95, "tool arguments right": 0.97, "calls without invention": 0.99}
+SUCCESS = "task success"
+_TARGETS = {"tool arguments right": 0.97, "calls without invention": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def shares(calls: Sequence[Scored]) -> dict[str, Share]:
     """The figures of a run."""
     declining = [call for call in calls if call.declines]
     return {
-        "task success": Share(sum(call.success for call in calls), len(calls)),
+        SUCCESS: Share(sum(call.success for call in calls), len(calls)),
         "tool arguments right": Share(sum(c.arguments_right for c in calls), sum(c.arguments for c in calls)),
         "calls without invention": Share(sum(not call.inventions for call in calls), len(calls)),
         "calls whose tool calls were all valid": Share(sum(call.valid_calls == 1 for call in calls), len(calls)),
@@ -195,12 +196,13 @@ def shares(calls: Sequence[Scored]) -> dict[str, Share]:
     }
 
 
-def table(calls: Sequence[Scored]) -> list[str]:
-    """As lines of Markdown."""
+def table(calls: Sequence[Scored], success: float) -> list[str]:
+    """As lines of Markdown; `success` is the share of calls that should succeed."""
+    targets = _TARGETS | {SUCCESS: success}
     lines = ["| | share | 95 % interval | of | to reach |", "| --- | --- | --- | --- | --- |"]
     for name, share in shares(calls).items():
         low, high = share.interval
-        target = f"≥ {_TARGETS[name]:.0%}" if name in _TARGETS else ""
+        target = f"≥ {targets[name]:.0%}" if name in targets else ""
         lines.append(f"| {name} | {share.value:.1%} | {low:.1%} to {high:.1%} | {share.of} | {target} |")
     turns = sorted(call.turns for call in calls)
     middle = turns[len(turns) // 2] if turns else 0
