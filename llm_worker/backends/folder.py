@@ -60,7 +60,8 @@ def _runner(folder: Path, config: Config, blocks: Blocks, device: str, settings:
     except CheckpointError as error:
         raise Unavailable(str(error)) from None
     pool = LatentPool(config, blocks.count, blocks.size, dtype, device)
-    buckets = None if device == "cpu" else Buckets.up_to(settings.rows, min(limit, blocks.capacity * blocks.size))
+    room = blocks.capacity * blocks.size
+    buckets = None if device == "cpu" else Buckets.up_to(settings.rows, min(limit, room), room)
     runner = Runner(model, pool, buckets)
     runner.warm_up()
     return runner

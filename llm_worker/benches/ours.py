@@ -30,6 +30,8 @@ class Room:
     """How much the engine may hold, and at a time."""
 
     tokens: int = 65_536
+    context: int = 4096
+    """Longest conversation."""
     rows: int = 128
     block: int = 16
     most_tokens: int = 512
@@ -54,8 +56,8 @@ async def engine(model: Decoder, room: Room, greedy: bool = False) -> AsyncItera
 
     def made() -> Runner:
         pool = LatentPool(model.config, blocks.count, blocks.size, dtype, device)
-        longest = min(room.tokens, model.config.max_position_embeddings)
-        runner = Runner(model, pool, Buckets.up_to(room.rows, longest) if device.type == "cuda" else None)
+        buckets = Buckets.up_to(room.rows, room.context, room.tokens) if device.type == "cuda" else None
+        runner = Runner(model, pool, buckets)
         runner.warm_up()
         return runner
 

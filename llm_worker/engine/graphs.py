@@ -20,20 +20,34 @@ _WARM_UP = 2
 
 @dataclass(frozen=True)
 class Buckets:
-    """Shapes, ascending. The last ones hold the largest step there is."""
+    """Shapes, ascending."""
 
     rows: tuple[int, ...]
     lengths: tuple[int, ...]
     """Tokens of context."""
+    most: int = 1 << 62
+    """Tokens of context of all rows of a shape: larger ones would take memory for what seldom comes."""
 
     @classmethod
-    def up_to(cls, rows: int, length: int) -> "Buckets":
-        """Powers of two of rows, powers of four of context from 512 on."""
-        return cls(tuple(_steps(1, 2, rows)), tuple(_steps(512, 4, length)))
+    def up_to(cls, rows: int, length: int, cache: int) -> "Buckets":
+        """Powers of two of rows, powers of four of context from 512 on; no more in a shape than four times what the
+        cache holds, since rows are padded to the longest."""
+        return cls(tuple(_steps(1, 2, rows)), tuple(_steps(512, 4, length)), 4 * cache)
 
-    def fitting(self, rows: int, length: int) -> tuple[int, int]:
-        """The smallest shape that holds a batch. Raises IndexError where there is none."""
-        return self.rows[bisect_left(self.rows, rows)], self.lengths[bisect_left(self.lengths, length)]
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """All of them, the largest first."""
+        return [(rows, length) for rows in self.rows[::-1] for length in self.lengths[::-1] if self._held(rows, length)]
+
+    def fitting(self, rows: int, length: int) -> tuple[int, int] | None:
+        """The smallest shape that holds a batch, if there is one."""
+        if rows > self.rows[-1] or length > self.lengths[-1]:
+            return None
+        shape = self.rows[bisect_left(self.rows, rows)], self.lengths[bisect_left(self.lengths, length)]
+        return shape if self._held(*shape) else None
+
+    def _held(self, rows: int, length: int) -> bool:
+        return rows * length <= self.most
 
 
 class DecodeSteps:
@@ -47,24 +61,19 @@ class DecodeSteps:
         """Capture every shape, the largest first: the others fit into the memory that it took. Nothing on a CPU."""
         if self._pool.latents.is_cuda:
             memory = torch.cuda.graph_pool_handle()
-            for rows in reversed(self._buckets.rows):
-                for length in reversed(self._buckets.lengths):
-                    self._step(rows, length).capture(memory)
+            for shape in self._buckets.shapes:
+                self._step(shape).capture(memory)
 
-    def fits(self, batch: Batch) -> bool:
-        """Whether a shape is large enough: prompts of one token may come beside as many answers as there can be."""
+    def run(self, batch: Batch) -> Tensor | None:
+        """States [B, D] of a batch with one token a row, valid until the next run; None where no shape holds it."""
         rows, length = batch.read.shape
-        return batch.ids.shape[1] == 1 and rows <= self._buckets.rows[-1] and length <= self._buckets.lengths[-1]
+        shape = self._buckets.fitting(rows, length) if batch.ids.shape[1] == 1 else None
+        return self._step(shape).run(batch) if shape else None
 
-    def run(self, batch: Batch) -> Tensor:
-        """States [B, D] of a batch that `fits`. Valid until the next run."""
-        rows, length = batch.read.shape
-        return self._step(*self._buckets.fitting(rows, length)).run(batch)
-
-    def _step(self, rows: int, length: int) -> "DecodeStep":
-        if (rows, length) not in self._steps:
-            self._steps[rows, length] = DecodeStep(self._model, self._pool, rows, length)
-        return self._steps[rows, length]
+    def _step(self, shape: tuple[int, int]) -> "DecodeStep":
+        if shape not in self._steps:
+            self._steps[shape] = DecodeStep(self._model, self._pool, *shape)
+        return self._steps[shape]
 
 
 class DecodeStep:

@@ -83,8 +83,8 @@ class Runner:
         """[B, D] of each row's last token."""
         batch = self._batch(rows)
         longest = batch.ids.shape[1]
-        if self._steps and self._steps.fits(batch):
-            return self._steps.run(batch)
+        if self._steps and (prepared := self._steps.run(batch)) is not None:
+            return prepared
         form: Form = "absorbed" if longest <= self._few else "expanded"
         states: Tensor = self.model(batch, self.pool, form)
         if longest == 1:

@@ -99,7 +99,8 @@ async def measure(job: Job, model: Decoder, done: dict[str, Any], began: float) 
     """Whatever is not in `done` yet; it is written after each."""
     draw = random.Random(0)
     contexts = job.cached + job.tokens + 2 * job.appended
-    room = Room(tokens=max(job.streams) * contexts + contexts, rows=max(job.streams), block=64, most_tokens=2048)
+    most = max(job.streams)
+    room = Room(tokens=most * contexts + contexts, context=contexts, rows=most, block=64, most_tokens=2048)
     async with engine(model, room) as ours:
         done["ready_seconds"] = round(time.monotonic() - began, 1)
         for name, work in (

@@ -65,7 +65,9 @@ def test_chunks_in_either_form_equal_a_fresh_prefill(chunk, few):
     assert torch.allclose(driver.next_logits(driver.stream(ids))[0], fresh(ids), **CLOSE)
 
 
-@pytest.mark.parametrize("buckets", [None, Buckets((1, 2, 4, 8), (8, 32, 128)), Buckets((1, 4), (16,))])
+@pytest.mark.parametrize(
+    "buckets", [None, Buckets((1, 2, 4, 8), (8, 32, 128)), Buckets((1, 4), (16,)), Buckets((8,), (8, 64), 64)]
+)
 def test_a_batch_equals_each_alone(buckets):
     driver = Driver(runner(buckets=buckets))
     contexts = [words(length, seed=length) for length in (1, 2, 5, 16, 17, 60, 61)]
@@ -90,11 +92,11 @@ def test_single_tokens_and_a_few_more_are_computed_together():
 
 
 def test_shapes_are_the_smallest_that_fit_and_what_is_left_in_them_is_of_no_account():
-    buckets = Buckets.up_to(6, 3000)
-    assert buckets == Buckets((1, 2, 4, 6), (512, 2048, 3000))
+    buckets = Buckets.up_to(6, 3000, 3000)
+    assert buckets == Buckets((1, 2, 4, 6), (512, 2048, 3000), 12_000)
     assert buckets.fitting(3, 512) == (4, 512)
-    with pytest.raises(IndexError):
-        buckets.fitting(7, 1)
+    assert buckets.fitting(7, 1) is buckets.fitting(1, 3001) is buckets.fitting(5, 2049) is None
+    assert buckets.shapes[:3] == [(6, 512), (4, 3000), (4, 2048)]
     driver = Driver(runner(buckets=Buckets((4,), (64,))))
     full = [driver.stream(words(50, seed=n)) for n in range(4)]
     driver.next_logits(*full)
