@@ -96,6 +96,7 @@ class Caller(Speaking):
             case Ask.MESSAGE:
                 return self._say("say.text") if wish.text else self._lost(heard)
             case Ask.OFFER_MESSAGE:
+                self._settled = wish.absent
                 return self._say("say.offer.yes" if wish.kind is Kind.MESSAGE else "say.offer.no")
             case _:
                 return self._corrected(heard)

@@ -13,7 +13,7 @@ def expected(wishes: Sequence[Wish], where: Practice) -> Expect:
     removes: list[Wanted] = []
     notes, says, transfer = [], [], ""
     for wish in wishes:
-        done = wish.kind in ON_THE_BOOK and not wish.drop
+        done = wish.kind in ON_THE_BOOK and not wish.drop and not wish.absent
         if done and wish.old:
             removes.append(_wanted(wish.who, wish.old))
         if done and wish.goal:

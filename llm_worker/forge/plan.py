@@ -69,6 +69,8 @@ class Wish:
     drop: bool = False
     """The caller gives up when it is read back."""
     soonest: bool = False
+    absent: bool = False
+    """There is no such appointment: the caller is mistaken."""
     target: str = ""
 
     @property

@@ -19,6 +19,8 @@ _KINDS = {
 }  # fmt: skip
 _TWISTS = ("taken", "closed", "full", "offgrid", "part", "soonest", "change_day", "change_time", "drop")
 """What makes a booking difficult."""
+_OLD_TWISTS = ("double", "absent")
+"""What makes an appointment difficult to find: the caller has two, or none."""
 _ASIDES = ("robot", "repeat", "wait", "silence", "angry", "smalltalk", "hearme", "question", "garbled", "cut")
 _HELD_ONE_IN = 4
 _TOPICS = ("hours", "address", "way", "price", "staff", "payment", "fee", "bring")
@@ -64,9 +66,15 @@ def _shape(draw: random.Random) -> tuple[list[Kind], str, dict[int, str]]:
     twist = ""
     if any(kind in (Kind.BOOK, Kind.MOVE) for kind in kinds) and draw.random() < 0.6:
         twist = draw.choice(_TWISTS)
+    if any(kind in (Kind.MOVE, Kind.CANCEL) for kind in kinds) and draw.random() < 0.25:
+        twist = draw.choice(_OLD_TWISTS)
     count = draw.choices([0, 1, 2], [55, 33, 12])[0]
     turns = draw.sample(range(2, 7), count)
     return kinds, twist, dict(zip(turns, draw.sample(_ASIDES, count), strict=True))
+
+
+def _suits(twist: str, kind: Kind) -> bool:
+    return kind in ((Kind.MOVE, Kind.CANCEL) if twist in _OLD_TWISTS else (Kind.BOOK, Kind.MOVE))
 
 
 class _Draw:
@@ -87,10 +95,11 @@ class _Draw:
         who = person(self._draw, self._split)
         wishes = []
         for number, kind in enumerate(kinds):
-            wish = self._wish(kind, who, twist if kind in (Kind.BOOK, Kind.MOVE) else "", number)
+            own = twist if _suits(twist, kind) else ""
+            wish = self._wish(kind, who, own, number)
             if wish is None:
                 return None
-            twist = "" if kind in (Kind.BOOK, Kind.MOVE) else twist
+            twist = "" if own else twist
             wishes.append(wish)
         caller = "".join(self._draw.choice("0123456789") for _ in range(10)) if self._draw.random() < 0.8 else ""
         booked = tuple((name, day.isoformat(), f"{at:%H:%M}") for (day, at), name in sorted(self._booked.items()))
@@ -142,20 +151,33 @@ class _Draw:
             if day is None or slot is None:
                 return None
             old = Option(day, slot, slot)
-            self._booked[day, slot] = who.name
+            if twist != "absent":
+                self._booked[day, slot] = who.name
+            if twist == "double" and not self._book_another(who, day):
+                return None
         if kind is Kind.CANCEL:
-            return Wish(kind, who, old=old)
-        options = self._options(twist)
+            return Wish(kind, who, old=old, absent=twist == "absent")
+        same_day = old is not None and twist == "part" and self._draw.random() < 0.5
+        options = self._part(old.day) if old is not None and same_day else self._options(twist)
         if options is None:
             return None
         service = (
             self._draw.choice(list(self._practice.prices)) if self._draw.random() < 0.3 and kind is Kind.BOOK else ""
         )
         wish = Wish(kind, who, options, old, service, drop=twist == "drop", soonest=twist == "soonest")
+        wish = replace(wish, absent=twist == "absent")
         if twist in ("change_day", "change_time"):
             other = self._other(options[-1], same_day=twist == "change_time")
             return replace(wish, change=other) if other else None
         return wish
+
+    def _book_another(self, who: Person, apart: date) -> bool:
+        """A second appointment of the same person on another day; False: there is no room."""
+        days = [day for day in self._days() if day != apart]
+        slot = self._slot(day := self._draw.choice(days)) if days else None
+        if slot is not None:
+            self._booked[day, slot] = who.name
+        return slot is not None
 
     def _same_time(self, old: Option) -> tuple[Option, ...] | None:
         """Another day at the time of the appointment that is to be moved."""

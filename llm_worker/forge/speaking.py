@@ -92,6 +92,9 @@ class Speaking:
         known = old is not None and value == old.first and "oldtime" in self._told
         if slot == "time" and known and self._draw.random() < 0.4:
             return "the same time"
+        same_day = old is not None and value == old.day and "oldday" in self._told
+        if slot == "day" and same_day and self._draw.random() < 0.5:
+            return self._draw.choice(["the same day", "that same day"])
         if isinstance(value, time):
             return speech.spoken_time(value, self._draw)
         return speech.spoken_day(value, self._today, self._draw)
