@@ -215,12 +215,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=200, help="of an answer (default 200)")
     parser.add_argument("--repeat", type=int, help="of what is measured (default 15 alone, 2 beside)")
     parser.add_argument("--page", type=int, default=256, help="tokens of a block of theirs (default 256, its own)")
-    parser.add_argument("--cores", type=int, help="processor cores to use; default: 1 alone, all beside")
+    parser.add_argument("--cores", type=int, default=1, help="processor cores to use (default 1); 0 takes all")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     given = parser.parse_args(arguments)
     given.config = given.config or ("frontdesk" if given.part == "alone" else "mid")
     given.repeat = given.repeat or (15 if given.part == "alone" else 2)
-    given.cores = given.cores if given.cores is not None else int(given.part == "alone")
     return given
 
 
