@@ -36,7 +36,35 @@ ASKS = {
     "confirm_message": Ask.CONFIRM, "confirm_message_number": Ask.CONFIRM, "offer_message": Ask.OFFER_MESSAGE,
     "garbled": Ask.REPEAT,
 }  # fmt: skip
+OTHERS = {
+    "Sure, I can help with that. May I have your full name, please?": Ask.NAME,
+    "Who should I put it under?": Ask.NAME,
+    "Do you have a particular date in mind?": Ask.DAY,
+    "I'm sorry, we're closed on Saturdays. Would another day work?": Ask.DAY,
+    "We have 9:00 AM, 9:30 AM and 10:00 AM on Thursday. Which one works for you?": Ask.TIME,
+    "Would you prefer morning or afternoon?": Ask.TIME,
+    "Does 2:30 PM on Thursday, November 26th work for you?": Ask.TIME,
+    "Unfortunately 10 AM is taken. The nearest are 9:30 and 11 AM. Would either of those work?": Ask.TIME,
+    "Just to confirm, that's November 26th at 2:30 PM for Margaret Okafor. Is that correct?": Ask.CONFIRM,
+    "I have you down for Thursday at 2:30 PM. Should I go ahead and book it?": Ask.CONFIRM,
+    "To confirm, you'd like to cancel your appointment on Friday, correct?": Ask.CONFIRM,
+    "Can you confirm that?": Ask.CONFIRM,
+    "Okay, moving it to Tuesday at 10:30 AM. Does that sound good?": Ask.CONFIRM,
+    "You're all set for Thursday. Is there anything else I can help you with?": Ask.MORE,
+    "What's the best phone number to reach you?": Ask.NUMBER,
+    "What would you like the message to say?": Ask.MESSAGE,
+    "I don't have that information. Would you like me to take a message for the staff?": Ask.OFFER_MESSAGE,
+    "What's the date and time of your current appointment?": Ask.WHICH,
+    "Could you spell your last name for me?": Ask.SPELL,
+    "I'm sorry, could you repeat that?": Ask.REPEAT,
+}
+"""As other models ask."""
 TODAY = date(2026, 11, 24)
+
+
+@pytest.mark.parametrize(("said", "ask"), OTHERS.items())
+def test_callers_understand_other_wordings(said: str, ask: Ask) -> None:
+    assert listen(said, TODAY).ask is ask
 
 
 @pytest.mark.parametrize(("act", "ask"), ASKS.items())
