@@ -95,6 +95,7 @@ class Seat(Generic[R]):
         context.adopt()
         cached = context.computed
         if not context.pending:
+            self._desk.keep(self)
             return cached
         self._desk.want(self, urgency)
         self.computed = asyncio.get_running_loop().create_future()
@@ -183,6 +184,10 @@ class Desk(Generic[R]):
         """Nothing more is wanted; the conversation goes on later."""
         if self._seats.pop(seat.stream, None):
             self._scheduler.rest(seat.stream)
+
+    def keep(self, seat: Seat[R]) -> None:
+        """Everything is in the cache already; the conversation goes on later."""
+        self._scheduler.rest(seat.stream)
 
     def leave(self, seat: Seat[R]) -> None:
         """The conversation is over."""

@@ -129,6 +129,7 @@ class Scheduler:
         """Nothing is wanted of the stream any more; it is the last that has to give its blocks back."""
         stream.urgency, stream.answering = None, False
         self._working.pop(stream, None)
+        self._idle.pop(stream, None)
         self._idle[stream] = None
 
     def leave(self, stream: Stream) -> None:
