@@ -55,5 +55,6 @@ def _facts(wish: Wish, where: Practice) -> list[str]:
             ends = {f"{at.hour % 12 or 12}" for spans in where.hours.open.values() for span in spans for at in span}
             return [rf"(?i)\bclosed\b|\b(noon|{'|'.join(sorted(ends))})\b"]
         case topic:
-            words = sorted(set(re.findall(r"[a-z]{4,}", str(getattr(where, topic)).lower())), key=len)
+            found = set(re.findall(r"[a-z]{4,}", str(getattr(where, topic)).lower()))
+            words = sorted(found, key=lambda word: (len(word), word))
             return [rf"(?i)\b{word}" for word in words[-2:]]

@@ -1,7 +1,10 @@
 """Generated calls: reproducible, understood by both sides, and such that what the caller wanted can be had."""
 
 import json
+import os
 import random
+import subprocess
+import sys
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -114,6 +117,20 @@ def test_a_call_is_a_function_of_its_number() -> None:
     first, second = (taught(7, "held", 1.0)[1].conversation.to_json() for _ in range(2))
     assert first == second
     assert first != taught(8, "held", 1.0)[1].conversation.to_json()
+
+
+def test_nothing_depends_on_how_a_process_hashes() -> None:
+    program = (
+        "from llm_worker.forge.talk import taught; import hashlib; calls = [taught(n, 'held', 1.0) for n in range(30)]; "
+        "print(hashlib.sha256(repr([(plan, talk.conversation.to_json()) for plan, talk in calls]).encode()).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
 
 
 def test_a_conversation_survives_its_line_and_fits_the_chat_format() -> None:
