@@ -49,7 +49,8 @@ class Decoder(nn.Module):
     def forward(self, batch: Batch, pool: LatentPool, form: Form) -> Tensor:
         """States [B, T, D] of a batch's tokens, normed; their latents are in the pool afterwards.
 
-        Nothing in it waits for the device, and shapes follow from the batch's alone.
+        Nothing in it waits for the device, and shapes follow from the batch's alone. Without gradients only: the pool
+        is written in place; `whole` is for training.
         """
         x = self.embedding(batch.ids)
         places, mask = self.positions(batch.positions), batch.mask(x.dtype)
@@ -87,7 +88,8 @@ class Decoder(nn.Module):
 
 
 def build(config: Config, dtype: torch.dtype, device: torch.device | str) -> Decoder:
-    """A model with memory and no values yet, except for what is computed. Weights get `dtype`; tables stay float32."""
+    """A model with memory and no values yet, except for what is computed. Weights get `dtype`, tables stay float32:
+    a model that was made in one type is not brought to another by `Module.to`, which takes its tables along."""
     with torch.device("meta"):
         model = Decoder(config)
     for parameter in model.parameters():

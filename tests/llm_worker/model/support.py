@@ -29,17 +29,19 @@ def tokens(length: int, rows: int = 1, seed: int = 0, config: Config = NANO) -> 
     return torch.randint(config.vocab_size, (rows, length), generator=torch.Generator().manual_seed(seed))
 
 
-def pool_for(rows: int, length: int, config: Config = NANO) -> tuple[LatentPool, Tensor]:
+def pool_for(
+    rows: int, length: int, config: Config = NANO, dtype: torch.dtype = torch.float32
+) -> tuple[LatentPool, Tensor]:
     """A pool, and slots [rows, length] of it in no order, none of them scratch."""
     blocks = 1 + -(-rows * length // BLOCK)
-    pool = LatentPool(config, blocks, BLOCK, torch.float32, "cpu")
+    pool = LatentPool(config, blocks, BLOCK, dtype, "cpu")
     free = torch.randperm(pool.slots - BLOCK, generator=torch.Generator().manual_seed(5)) + BLOCK
     return pool, free[: rows * length].view(rows, length)
 
 
 def run(of: Decoder, ids: Tensor, cuts: Sequence[int], form: Form) -> Tensor:
     """States [B, T, D] of sequences [B, T] that are run in pieces which end at `cuts`."""
-    pool, slots = pool_for(len(ids), ids.shape[1], of.config)
+    pool, slots = pool_for(len(ids), ids.shape[1], of.config, of.head.dtype)
     pieces, start = [], 0
     for end in cuts:
         positions = torch.arange(start, end).expand(len(ids), -1)

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from llm_worker.model.attention import Form
-from llm_worker.model.cache import Batch
+from llm_worker.model.cache import Batch, LatentPool
 from llm_worker.model.experts import ExpertForm
-from tests.llm_worker.model.support import BLOCK, model, pool_for, run, tokens
+from llm_worker.model.network import build
+from tests.llm_worker.model.support import BLOCK, NANO, model, pool_for, run, tokens
 
 FORMS: tuple[Form, ...] = ("expanded", "absorbed")
 EXPERTS: tuple[ExpertForm, ...] = ("loop", "gathered", "grouped")
@@ -50,3 +52,24 @@ def test_rows_of_different_lengths_do_not_see_each_other(form: Form) -> None:
     for row, length in enumerate(lengths[:2]):
         alone = m.whole(ids[row : row + 1, :length])[0]
         torch.testing.assert_close(states[row, :length], alone, atol=2e-5, rtol=0)
+
+
+def on_meta(form: Form, experts: ExpertForm | None) -> Tensor:
+    """A pass on a device without values, where what asks for one fails."""
+    m = build(NANO, torch.bfloat16, "meta")
+    m.expert_form = experts
+    pool = LatentPool(NANO, 4, BLOCK, torch.bfloat16, "meta")
+    batch = Batch(
+        *(torch.zeros(shape, dtype=torch.long, device="meta") for shape in ((2, 3), (2, 3), (2, 3), (2, 9), 2))
+    )
+    return m.logits(m(batch, pool, form)[:, -1])
+
+
+@pytest.mark.parametrize("experts", ["gathered", "grouped", None])
+@pytest.mark.parametrize("form", FORMS)
+@torch.inference_mode()
+def test_a_pass_waits_for_no_value(form: Form, experts: ExpertForm | None) -> None:
+    """So it can be captured as a graph; the loop over experts cannot."""
+    assert on_meta(form, experts).shape == (2, NANO.vocab_size)
+    with pytest.raises((NotImplementedError, RuntimeError)):
+        on_meta(form, "loop")

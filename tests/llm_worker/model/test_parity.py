@@ -7,7 +7,7 @@ from torch.nn import functional
 from llm_worker.model.attention import Form
 from llm_worker.model.config import parse_config
 from llm_worker.model.experts import ExpertForm
-from llm_worker.model.network import compute_tables
+from llm_worker.model.network import build
 from tests.llm_worker.model.reference import TOLERANCE, difference, wanted
 from tests.llm_worker.model.support import NANO, model, run, tokens
 
@@ -35,13 +35,13 @@ def test_with_tied_embeddings() -> None:
     assert difference(m, m.whole(tokens(SHORT))[0], wanted(SHORT, TIED)) < TOLERANCE
 
 
+@pytest.mark.parametrize("form", ["expanded", "absorbed"])
 @torch.inference_mode()
-def test_bfloat16_chooses_the_same_tokens_mostly() -> None:
+def test_bfloat16_is_near(form: Form) -> None:
     """Not a matter of equality: a near tie between experts may go either way."""
-    m = model()
+    small = build(NANO, torch.bfloat16, "cpu")
+    small.load_state_dict(model().state_dict())
+    made = small.logits(run(small, tokens(SHORT), [SHORT], form)[0]).log_softmax(-1)
     right = wanted(SHORT).log_softmax(-1)
-    m = m.to(torch.bfloat16)
-    compute_tables(m)
-    made = m.logits(m.whole(tokens(SHORT))[0]).log_softmax(-1)
     divergence = functional.kl_div(made, right, reduction="none", log_target=True).sum(-1)
-    assert divergence.median() < 2e-3
+    assert divergence.median() < 5e-4
