@@ -121,8 +121,9 @@ def test_a_call_is_a_function_of_its_number() -> None:
 
 def test_nothing_depends_on_how_a_process_hashes() -> None:
     program = (
-        "from llm_worker.forge.talk import taught; import hashlib; calls = [taught(n, 'held', 1.0) for n in range(30)]; "
-        "print(hashlib.sha256(repr([(plan, talk.conversation.to_json()) for plan, talk in calls]).encode()).hexdigest())"
+        "import hashlib; from llm_worker.forge.talk import taught; made = [taught(n, 'held', 1.0) for n in range(30)]; "
+        "texts = repr([(plan, talk.conversation.to_json()) for plan, talk in made]); "
+        "print(hashlib.sha256(texts.encode()).hexdigest())"
     )
     digests = {
         subprocess.run(
