@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from llm_worker.backends import Dialogue, Step, Usage
 from llm_worker.engine.answer import Answer, draw
 from llm_worker.engine.blocks import Blocks
-from llm_worker.engine.desk import Desk
+from llm_worker.engine.desk import Desk, Drawing
 from llm_worker.engine.runner import Runner
 from llm_worker.engine.scheduler import Load, Urgency
 from llm_worker.messages import Message, Prompt, Role, Sampling
@@ -38,6 +38,8 @@ class Plant:
     sampling: Sampling
     """Where a prompt says nothing."""
     load: Load | None = None
+    choose: Drawing[Answer] = draw
+    """Draws the next tokens."""
 
 
 class Engine:
@@ -48,7 +50,7 @@ class Engine:
         self.context_limit = min(plant.context_limit, plant.blocks.capacity * plant.blocks.size)
         self.format = ChatFormat(plant.tokenizer)
         self.grammars = Grammars(plant.tokenizer)
-        self.desk: Desk[Answer] = Desk(plant.blocks, draw, plant.load)
+        self.desk: Desk[Answer] = Desk(plant.blocks, plant.choose, plant.load)
 
     @property
     def model(self) -> str:

@@ -1,4 +1,4 @@
-"""`python -m llm_worker.forge`: data for a front desk model, and its evaluation in simulated calls."""
+"""`python -m llm_worker.forge`: data for a front desk model, its training, and its evaluation in simulated calls."""
 
 import argparse
 import asyncio
@@ -26,10 +26,10 @@ def main() -> None:
     _data_arguments(commands.add_parser("data", help="make training data as one job file says"))
     _forget_arguments(commands.add_parser("forget", help="take a source out of data that was made"))
     _train_arguments(commands.add_parser("train", help="train a model from scratch as one job file says"))
+    _reinforce_arguments(commands.add_parser("reinforce", help="let a trained model go on by trying"))
     _evaluate_arguments(commands.add_parser("evaluate", help="let simulated callers talk to a backend"))
     arguments = parser.parse_args()
-    command = {"data": data, "forget": take_out, "train": learn, "evaluate": evaluate}[arguments.command]
-    command(arguments)
+    _COMMANDS[arguments.command](arguments)
 
 
 def _data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +46,17 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         "the loss, and a folder `model` that TRUNKLINE_LLM_BACKEND=engine serves."
     )
     _job_argument(parser, TrainJob)
+
+
+def _reinforce_arguments(parser: argparse.ArgumentParser) -> None:
+    from llm_worker.forge.reinforcejob import ReinforceJob
+
+    parser.description = (
+        "Simulated callers talk to the model, several times each; what went better by the calendar, the validity of "
+        "tool calls and the absence of inventions becomes likelier (CISPO). Run again after a kill, it goes on. The "
+        "new weights are kept only if held-out callers are served better beyond noise."
+    )
+    _job_argument(parser, ReinforceJob)
 
 
 def _job_argument(parser: argparse.ArgumentParser, job: type[BaseModel]) -> None:
@@ -77,6 +88,13 @@ def learn(arguments: argparse.Namespace) -> None:
     from llm_worker.forge.train import train
 
     train(arguments.job)
+
+
+def try_on(arguments: argparse.Namespace) -> None:
+    """Reinforce. Exits with 2 if the job or its model are wrong."""
+    from llm_worker.forge.reinforce import reinforce
+
+    reinforce(arguments.job)
 
 
 def take_out(arguments: argparse.Namespace) -> None:
@@ -151,6 +169,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
         arguments.json.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
     if arguments.transcripts:
         write_transcripts(arguments.transcripts, calls, run)
+
+
+_COMMANDS = {"data": data, "forget": take_out, "train": learn, "reinforce": try_on, "evaluate": evaluate}
 
 
 if __name__ == "__main__":

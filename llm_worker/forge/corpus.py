@@ -52,7 +52,7 @@ def groups(conversations: Iterable[Conversation], form: ChatFormat, most: int, l
     for _, neighbours in groupby(conversations, _beginning):
         rendered = [each for made in neighbours if len((each := learnable(made, form))[0]) <= longest]
         for first in range(0, len(rendered), most):
-            yield _group(rendered[first : first + most])
+            yield together(rendered[first : first + most])
 
 
 def _beginning(made: Conversation) -> tuple[str, str, str]:
@@ -60,6 +60,7 @@ def _beginning(made: Conversation) -> tuple[str, str, str]:
 
 
 Learnable = tuple[list[int], list[bool]]
+"""Ids, and which of them are learnt."""
 
 
 def learnable(made: Conversation, form: ChatFormat) -> Learnable:
@@ -80,7 +81,8 @@ def learnable(made: Conversation, form: ChatFormat) -> Learnable:
     return rendered.ids, learn
 
 
-def _group(rendered: Sequence[Learnable]) -> Group:
+def together(rendered: Sequence[Learnable]) -> Group:
+    """Conversations that begin alike as one group."""
     shared = _common([ids for ids, _ in rendered])
     first_learnt = min((learn.index(True) for _, learn in rendered if any(learn)), default=shared + 1)
     # The token before the first that is learnt belongs to the rests: its state makes the prediction.

@@ -80,17 +80,8 @@ def score(held: Held, similar: bool) -> Scored:
     verdict = CalendarVerifier(exercise.setup, exercise.expect, similar).verify(held.messages, held.state)
     calls = CallVerifier(exercise.setup).verify(held.messages, held.state)
     right, of = _arguments(held, similar)
-    said = [message.text for message in held.messages if message.role is Role.ASSISTANT]
     invented = inventions(held.messages, exercise.prompt, exercise.setup.now.date())
-    declined = any(_DECLINES.search(text) for text in said)
-    reasons = (
-        *verdict.reasons,
-        *(["did not turn down what is not its job"] if exercise.declines and not declined else []),
-        *(["said nothing to the caller's words"] if _mute(held) else []),
-        *(["the caller gave up"] if held.gave_up else []),
-        *(["hung up on the caller"] if held.cut_off else []),
-        *([held.failure] if held.failure else []),
-    )
+    reasons = (*verdict.reasons, *conduct(held))
     return Scored(
         id=exercise.id,
         flow=exercise.flow,
@@ -105,8 +96,23 @@ def score(held: Held, similar: bool) -> Scored:
         hung_up=held.state.ended or bool(held.state.transferred),
         gave_up=held.gave_up,
         declines=exercise.declines,
-        declined=declined,
+        declined=_declined(held),
     )
+
+
+def conduct(held: Held) -> tuple[str, ...]:
+    """What was wrong with a call, whatever it has left in the calendar."""
+    return (
+        *(["did not turn down what is not its job"] if held.exercise.declines and not _declined(held) else []),
+        *(["said nothing to the caller's words"] if _mute(held) else []),
+        *(["the caller gave up"] if held.gave_up else []),
+        *(["hung up on the caller"] if held.cut_off else []),
+        *([held.failure] if held.failure else []),
+    )
+
+
+def _declined(held: Held) -> bool:
+    return any(_DECLINES.search(message.text) for message in held.messages if message.role is Role.ASSISTANT)
 
 
 def _mute(held: Held) -> bool:

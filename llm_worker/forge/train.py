@@ -152,12 +152,8 @@ class Training:
             file.write(json.dumps(told) + "\n")
 
     def curves(self) -> dict[str, list[tuple[float, float]]]:
-        """Steps and losses of the log; what was computed again after a kill counts once, the last time."""
-        entries = {}
-        for line in (self._job.out / LOG).read_text().splitlines():
-            entry = json.loads(line)
-            entries[entry["step"]] = entry
-        ordered = [entries[step] for step in sorted(entries)]
+        """Steps and losses of the log."""
+        ordered = logged(self._job.out / LOG)
         return {name: [(e["step"], e[key]) for e in ordered if key in e] for name, key in _CURVES}
 
     def release(self, folder: Path) -> None:
@@ -169,6 +165,12 @@ class Training:
 
 
 _CURVES = (("training", "loss"), ("held out", "held"))
+
+
+def logged(path: Path) -> list[dict[str, Any]]:
+    """Entries of a log by step; what was computed again after a kill counts once, the last time."""
+    entries = {entry["step"]: entry for entry in map(json.loads, path.read_text().splitlines())}
+    return [entries[step] for step in sorted(entries)]
 
 
 def conversations(job: TrainJob, split: str) -> Iterator[Conversation]:
