@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from llm_worker.forge.dialogue import dialogues, lines
 from llm_worker.forge.grammar import expand, load, parse, sentence, slots, text
 from llm_worker.forge.phrases import acts, long_text, sample, templates
 from llm_worker.forge.planning import flow_split, plan
@@ -45,6 +46,34 @@ def test_flows_of_the_two_splits_differ() -> None:
     assert not flows["train"] & flows["held"]
     assert all(flow_split(flow) == split for split, each in flows.items() for flow in each)
     assert len(flows["held"]) > 50
+
+
+EVERYBODY_SAYS = {
+    "Hi, good morning. I'd like to make an appointment, please.",
+    "I'd like to leave a message for Doctor Osei, please.",
+    "Can I speak to a real person, please?",
+}
+"""Of the lines written by hand: there is hardly another way to say it."""
+
+
+def _runs(said: str, length: int = 7) -> set[tuple[str, ...]]:
+    words = re.findall(r"[a-z0-9']+", said.lower())
+    return {tuple(words[at : at + length]) for at in range(len(words) - length + 1)}
+
+
+def test_no_line_written_by_hand_is_said_in_training() -> None:
+    """Nor seven words of it in a row, but for words that slots are filled with."""
+    draw = random.Random(4)
+    learnt: set[tuple[str, ...]] = set()
+    for act in acts():
+        blank = {name: f"<{name}>" for name in {"othername", *_slots(act)}}
+        for template in templates(act, "train"):
+            for _ in range(20):
+                learnt |= _runs(text(expand(template, draw, blank)))
+    for _ in range(1000):
+        learnt |= _runs(long_text("train", draw))
+    lines_ = [line for dialogue in dialogues() for line in lines(dialogue)]
+    assert {line for line in lines_ if _runs(line) & learnt} <= EVERYBODY_SAYS
 
 
 def test_every_list_is_well_formed() -> None:
