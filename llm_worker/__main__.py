@@ -1,7 +1,8 @@
-"""`python -m llm_worker` serves; `python -m llm_worker chat` talks in the terminal."""
+"""`python -m llm_worker` serves; `chat` talks in the terminal; `inspect` shows what a model is made of."""
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 from llm_worker.backends import Backend
 from llm_worker.config import LlmSettings
@@ -17,6 +18,10 @@ def build(settings: LlmSettings) -> Backend:
         from llm_worker.backends.openai_server import OpenAIServer
 
         return OpenAIServer(settings)
+    if settings.backend == "engine":
+        from llm_worker.backends.folder import engine
+
+        return engine(settings)
     from llm_worker.backends.scripted import FrontDesk
 
     return FrontDesk(settings.scripted_delay_seconds, settings.scripted_words_per_second)
@@ -46,14 +51,22 @@ def main() -> None:
     chat = commands.add_parser("chat", help="talk to the backend in this terminal; without a command: serve")
     chat.add_argument("--now", default="", help="RFC 3339 time that the conversation takes place at; default: now")
     chat.add_argument("--ask-tools", action="store_true", help="type tool results yourself; default: a small calendar")
+    look = commands.add_parser("inspect", help="tensors and totals of a model, without loading it")
+    look.add_argument("path", nargs="?", type=Path, help="checkpoint, or the folder that holds it")
+    look.add_argument("--config", help="instead: a params.json, or a shipped one (119b, frontdesk, nano)")
     arguments = parser.parse_args()
-    settings = LlmSettings.read_or_exit()
-    if arguments.command == "chat":
-        from llm_worker.chat import run_chat
+    match arguments.command:
+        case "inspect":
+            from llm_worker.inspection import show  # needs torch, which serving a script does not
 
-        run_chat(settings, build, arguments.now, arguments.ask_tools)
-    else:
-        run(settings, partial(service, settings))
+            show(arguments.path, arguments.config)
+        case "chat":
+            from llm_worker.chat import run_chat
+
+            run_chat(LlmSettings.read_or_exit(), build, arguments.now, arguments.ask_tools)
+        case _:
+            settings = LlmSettings.read_or_exit()
+            run(settings, partial(service, settings))
 
 
 if __name__ == "__main__":

@@ -101,6 +101,7 @@ class Chat:
 
     def __init__(self, backend: Backend, now: datetime, ask_tools: bool) -> None:
         self._backend = backend
+        self._dialogue = backend.open()
         self._calendar = None if ask_tools else Calendar(load(), now.replace(tzinfo=None))
         self._ids = iter(range(1, sys.maxsize))
         history = (Message(next(self._ids), Role.SYSTEM, PROMPT),)
@@ -135,14 +136,14 @@ class Chat:
         prompt = self._conversation.begin(next(self._ids), Sampling())
         calls: list[tuple[str, str, str]] = []
         _write("agent> ")
-        async with aclosing(self._backend.generate(prompt)) as steps:
+        async with aclosing(self._dialogue.generate(prompt)) as steps:
             async for step in steps:
                 match step:
                     case Delta(text):
                         self._conversation.add_text(text)
                         _write(text)
-                    case Call(name, arguments):
-                        call = self._conversation.add_call(name, arguments)
+                    case Call(name, arguments, token_ids):
+                        call = self._conversation.add_call(name, arguments, token_ids)
                         calls.append((name, call.id, arguments))
         self._conversation.finish()
         _write("\n")

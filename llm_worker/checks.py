@@ -5,7 +5,8 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NoReturn
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
@@ -14,11 +15,14 @@ from llm_worker.messages import Message, Role, Sampling, Tool, ToolChoice
 from services.errors import InvalidRequest
 
 TOOL_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
+_LANGUAGE = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 # C0 and C1 controls without tab, line feed and carriage return. No speech or prompt holds them; terminals, logs and
 # some tokenizers choke on them.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _MOST_STOPS = 16
 _LONGEST_SCHEMA = 64_000
+_DEEPEST_SCHEMA = 32
+_LONGEST_ID = 256
 _MOST_CALLS = 64
 
 
@@ -41,6 +45,21 @@ def check_text(field: str, text: str, most: int) -> None:
         raise InvalidRequest(field, f"control character U+{ord(found[0]):04X} at position {found.start()}")
 
 
+def check_setting(conversation_id: str, model: str, language: str, now: str) -> None:
+    """What a conversation is told of its call; all of it may be empty. `now` is RFC 3339, `language` BCP 47."""
+    check_text("open.conversation_id", conversation_id, _LONGEST_ID)
+    check_text("open.model", model, _LONGEST_ID)
+    check_text("open.language", language, 64)
+    if language and not _LANGUAGE.fullmatch(language):
+        raise InvalidRequest("open.language", "not a language tag as in BCP 47, e.g. en-GB")
+    check_text("open.now", now, 64)
+    try:
+        if now:
+            datetime.fromisoformat(now)
+    except ValueError:
+        raise InvalidRequest("open.now", "not a time as in RFC 3339, e.g. 2026-11-22T09:30:00+01:00") from None
+
+
 def json_object(field: str, text: str) -> dict[str, Any]:
     """The object that `text` holds as JSON."""
     value = _json(field, text)
@@ -55,11 +74,16 @@ def schema(field: str, text: str) -> dict[str, Any]:
     value = json_object(field, text or '{"type": "object", "properties": {}}')
     if value.get("type") != "object":
         raise InvalidRequest(field, 'the schema must say "type": "object"')
+    if _depth(value) > _DEEPEST_SCHEMA:
+        raise InvalidRequest(field, f"nested too deeply, {_DEEPEST_SCHEMA} objects and lists in each other are taken")
     try:
+        json.dumps(value, ensure_ascii=False).encode()
         Draft202012Validator.check_schema(value)
+    except UnicodeEncodeError:
+        raise InvalidRequest(field, "holds half of a surrogate pair, which is no character") from None
     except SchemaError as error:
         where = "/".join(str(part) for part in error.absolute_path)
-        raise InvalidRequest(field, f"not a JSON Schema (2020-12), at /{where}: {error.message[:200]}") from None
+        raise InvalidRequest(field, f"not a JSON Schema (2020-12), at /{where[:200]}: {error.message[:200]}") from None
     return value
 
 
@@ -112,11 +136,14 @@ def check_message(field: str, message: Message, limits: Limits) -> None:
             raise InvalidRequest(f"{field}.tool_calls", "only ROLE_ASSISTANT makes calls")
         if message.token_ids:
             raise InvalidRequest(f"{field}.token_ids", "only ROLE_ASSISTANT has generated ids")
+    if len(message.token_ids) > len(message.text.encode(errors="replace")):
+        raise InvalidRequest(f"{field}.token_ids", "more ids than the text has bytes")
     if len(message.tool_calls) > _MOST_CALLS:
         raise InvalidRequest(f"{field}.tool_calls", f"at most {_MOST_CALLS} are taken")
     for index, call in enumerate(message.tool_calls):
         if not call.id:
             raise InvalidRequest(f"{field}.tool_calls[{index}].id", "is empty")
+        check_text(f"{field}.tool_calls[{index}].id", call.id, _LONGEST_ID)
         if not TOOL_NAME.fullmatch(call.name):
             raise InvalidRequest(f"{field}.tool_calls[{index}].name", "letters, digits and underscore, 1 to 64 of them")
         check_text(f"{field}.tool_calls[{index}].arguments_json", call.arguments, limits.message_characters)
@@ -124,18 +151,41 @@ def check_message(field: str, message: Message, limits: Limits) -> None:
     if message.role is Role.TOOL:
         if not message.tool_call_id:
             raise InvalidRequest(f"{field}.tool_call_id", "ROLE_TOOL needs the call that this is the result of")
+        check_text(f"{field}.tool_call_id", message.tool_call_id, _LONGEST_ID)
         _json(f"{field}.text", message.text)
     elif message.tool_call_id:
         raise InvalidRequest(f"{field}.tool_call_id", "only ROLE_TOOL is the result of a call")
 
 
 def _json(field: str, text: str) -> Any:
+    """The value of JSON that every reader can read: no NaN, no number that is too large for one."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise InvalidRequest(field, f"not JSON: {error.msg} at position {error.pos}") from None
+    except ValueError:
+        raise InvalidRequest(field, "not JSON that can be read: holds a number that is none, or too large") from None
     except RecursionError:
         raise InvalidRequest(field, "not JSON that can be read: nested too deeply") from None
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise ValueError(text)
+    return value
+
+
+def _depth(value: Any) -> int:
+    """How many objects and lists are in each other."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 def _range(field: str, value: float | None, low: float, high: float) -> None:

@@ -18,9 +18,10 @@ class LlmSettings(ServiceSettings):
 
     prefix: ClassVar[str] = "TRUNKLINE_LLM_"
 
-    backend: Literal["scripted", "openai"] = Field(
+    backend: Literal["scripted", "engine", "openai"] = Field(
         "scripted",
-        description="scripted: a rule-based front desk, needs nothing. openai: any OpenAI-compatible server.",
+        description="scripted: a rule-based front desk, needs nothing. engine: a model in this process. "
+        "openai: any OpenAI-compatible server.",
     )
     max_conversations: int = Field(
         200, ge=1, description="Conversations open at once; more are answered RESOURCE_EXHAUSTED."
@@ -33,15 +34,25 @@ class LlmSettings(ServiceSettings):
     open_seconds: float = Field(10.0, gt=0, description="A stream that has not sent `open` after this long is ended.")
     idle_seconds: float = Field(900.0, gt=0, description="A conversation without operations for this long is ended.")
 
+    folder: str = Field("", description="engine: folder of the model: params.json, weights, tekken.json.")
+    device: str = Field("auto", description="engine: cpu, cuda, …; auto takes a GPU where there is one.")
+    threads: int = Field(1, ge=1, description="engine: processor threads of the model.")
+    cache_tokens: int = Field(65_536, ge=64, description="engine: room for conversations, in tokens.")
+    rows: int = Field(64, ge=1, description="engine: answers that are computed at a time; more take turns.")
+
     url: str = Field("http://127.0.0.1:8000/v1", description="openai: address of the server, with its /v1.")
     api_key: SecretStr = Field(SecretStr(""), description="openai: key for the server; empty where it wants none.")
     model: str = Field("", description="openai: name of the model; empty takes the first that the server lists.")
-    temperature: float | None = Field(None, ge=0, le=2, description="openai: where the client says none.")
-    max_tokens: int = Field(600, ge=1, description="openai: longest answer where the client says none.")
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="openai, engine: where the client says none; the engine's default is 0."
+    )
+    max_tokens: int = Field(600, ge=1, description="openai, engine: longest answer where the client says none.")
     extra_body: Annotated[dict[str, Any], BeforeValidator(_json)] = Field(
         {}, description='openai: JSON merged into each request, e.g. {"reasoning_effort": "none"}.'
     )
-    context_limit: int = Field(0, ge=0, description="openai: longest context in tokens; 0: not known.")
+    context_limit: int = Field(
+        0, ge=0, description="openai, engine: longest context in tokens; 0: not known, the model's own."
+    )
     connect_seconds: float = Field(2.0, gt=0, description="openai: time to connect.")
     first_token_seconds: float = Field(8.0, gt=0, description="openai: time from request to the first piece of answer.")
     total_seconds: float = Field(60.0, gt=0, description="openai: time for a whole answer.")
@@ -56,6 +67,12 @@ class LlmSettings(ServiceSettings):
     def _order_of_times(self) -> "LlmSettings":
         if self.first_token_seconds > self.total_seconds:
             raise ValueError("FIRST_TOKEN_SECONDS must not exceed TOTAL_SECONDS")
+        return self
+
+    @model_validator(mode="after")
+    def _engine_has_a_folder(self) -> "LlmSettings":
+        if self.backend == "engine" and not self.folder:
+            raise ValueError("FOLDER must name the folder of a model when BACKEND is engine")
         return self
 
     @property

@@ -26,11 +26,13 @@ class ToolChoice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call that the model asked for. `arguments` is a JSON object, as text and kept verbatim."""
+    """A call that the model asked for. `arguments` is a JSON object, as text and kept verbatim; `token_ids` are the
+    generated ids where there are any."""
 
     id: str
     name: str
     arguments: str
+    token_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,15 @@ is the whole truth: opening a fresh conversation with it gives the same prompt.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from llm_worker.checks import Limits, check_choice, check_message, check_sampling, check_text, check_tools
+from llm_worker.checks import (
+    Limits,
+    check_choice,
+    check_message,
+    check_sampling,
+    check_setting,
+    check_text,
+    check_tools,
+)
 from llm_worker.messages import Message, Prompt, Role, Sampling, Tool, ToolCall
 from services.errors import InvalidRequest
 
@@ -58,9 +66,7 @@ class Conversation:
         self._used: set[int] = set()  # also ids of what was retracted: late events of theirs are told apart by id
         self._size = 0
         self._running: int | None = None
-        check_text("open.conversation_id", opening.conversation_id, 256)
-        check_text("open.language", opening.language, 64)
-        check_text("open.now", opening.now, 64)
+        check_setting(opening.conversation_id, opening.model, opening.language, opening.now)
         check_tools(opening.tools, self._limits)
         check_sampling("open.sampling", opening.sampling)
         check_choice("open.sampling", opening.sampling, opening.tools)
@@ -147,12 +153,12 @@ class Conversation:
         self._answer().pieces.append((text, token_ids))
         self._size += len(text)
 
-    def add_call(self, name: str, arguments: str) -> ToolCall:
+    def add_call(self, name: str, arguments: str, token_ids: tuple[int, ...] = ()) -> ToolCall:
         """Record a call of the running generation and give it an id."""
         answer = self._answer()
         # Nine letters and digits, because chat templates of the Mistral family refuse any other length. A longer
         # number than fits makes a longer id, which stays unique.
-        call = ToolCall(f"{answer.id:07x}{len(answer.calls):02x}", name, arguments)
+        call = ToolCall(f"{answer.id:07x}{len(answer.calls):02x}", name, arguments, token_ids)
         answer.calls.append(call)
         self._size += len(arguments)
         return call
@@ -232,7 +238,8 @@ class Conversation:
         check_message("append", piece, self._limits)
         check_text("append.text", entry.text + piece.text, self._limits.message_characters)
         self._check_size("append", len(piece.text))
-        entry.pieces.append((piece.text, ()))
+        if piece.text:
+            entry.pieces.append((piece.text, ()))
         entry.provisional = provisional
         self._size += len(piece.text)
 

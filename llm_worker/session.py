@@ -101,22 +101,28 @@ class Session:
 
     def __init__(self, opening: Opening, limits: Limits, backend: Backend, outbox: Outbox) -> None:
         """Raises InvalidRequest, NotFound for a model."""
-        self._model = backend.resolve(opening.model)
         self._conversation = Conversation(opening, limits)
-        self._backend = backend
+        self._model = backend.resolve(opening.model)
+        self._dialogue = backend.open()
+        self._context_limit = backend.context_limit
         self._outbox = outbox
         self._task: asyncio.Task[None] | None = None
         self._clock: _Clock | None = None
 
     async def __aenter__(self) -> Self:
-        usage = await self._backend.prefill(self._conversation.prompt())
-        await self._outbox.put(Opened(self._model, usage, self._backend.context_limit))
+        try:
+            usage = await self._dialogue.prefill(self._conversation.prompt())
+            await self._outbox.put(Opened(self._model, usage, self._context_limit))
+        except BaseException:
+            self._dialogue.close()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._cancel()
+        self._dialogue.close()
 
     async def apply(self, operation: Operation) -> None:
         """Carry out one operation. Raises InvalidRequest, and what the backend raises while it prefills."""
@@ -125,7 +131,7 @@ class Session:
                 raise InvalidRequest("open", "sent twice; it is the first message of a stream, once")
             case Append(piece, provisional):
                 self._conversation.append(piece, provisional)
-                usage = await self._backend.prefill(self._conversation.prompt())
+                usage = await self._dialogue.prefill(self._conversation.prompt())
                 await self._outbox.put(Prefilled(piece.id, usage.prompt_tokens))
             case Commit(message_id):
                 self._conversation.commit(message_id)
@@ -133,6 +139,7 @@ class Session:
                 stopped = self._conversation.retract(message_id)
                 if stopped is not None:
                     await self._stopped(stopped)
+                self._dialogue.follow(self._conversation.prompt())
             case Generate(generation_id, sampling):
                 prompt = self._conversation.begin(generation_id, sampling)
                 self._begin(generation_id, prompt)
@@ -143,7 +150,9 @@ class Session:
                 if self._conversation.running == generation_id:
                     self._conversation.stop(generation_id)
                     await self._stopped(generation_id)
-                await self._outbox.put(Truncated(generation_id, self._conversation.truncate(generation_id, keep)))
+                kept = self._conversation.truncate(generation_id, keep)
+                self._dialogue.follow(self._conversation.prompt())
+                await self._outbox.put(Truncated(generation_id, kept))
 
     async def finished(self) -> None:
         """Wait for the generation that runs, if any."""
@@ -179,7 +188,7 @@ class Session:
 
     async def _generate(self, generation_id: int, prompt: Prompt, clock: _Clock) -> None:
         try:
-            async with aclosing(self._backend.generate(prompt)) as steps:
+            async with aclosing(self._dialogue.generate(prompt)) as steps:
                 async for step in steps:
                     # What is in the history has been sent, and the other way round: nothing waits in between.
                     await self._outbox.room()
@@ -196,9 +205,9 @@ class Session:
                 clock.step()
                 self._conversation.add_text(text, token_ids)
                 return Text(generation_id, text, token_ids)
-            case Call(name, arguments):
+            case Call(name, arguments, token_ids):
                 clock.step()
-                return Asked(generation_id, self._conversation.add_call(name, arguments))
+                return Asked(generation_id, self._conversation.add_call(name, arguments, token_ids))
             case Finished(reason, usage):
                 self._conversation.finish()
                 return clock.done(generation_id, reason, usage)

@@ -1,7 +1,9 @@
 """The seam between conversations and what answers them.
 
-A backend is asked with the whole prompt, a value. One with a cache finds in it the longest prefix that it has
-computed already; so retracting, truncating and reopening need nothing of it, and cannot leave it in a wrong state.
+A backend opens a `Dialogue` for each conversation and tells it of every change, always as the prompt that stands now, a
+value. One with a cache keeps what old and new prompt begin with, to the exact token; so retracting, truncating and
+reopening are no operations of their own and cannot leave it in a wrong state. Backends without a cache answer whole
+prompts (`Answers`); `Stateless` makes dialogues of them.
 """
 
 from collections.abc import AsyncGenerator
@@ -40,10 +42,12 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The model asks for a tool. `arguments` is a JSON object, as text."""
+    """The model asks for a tool. `arguments` is a JSON object, as text; the ids of the whole call where the backend
+    shows them."""
 
     name: str
     arguments: str
+    token_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,32 @@ class Finished:
 Step = Delta | Call | Finished
 
 
+class Dialogue(Protocol):
+    """A backend's side of one conversation. At most one answer is generated at a time."""
+
+    async def prefill(self, prompt: Prompt) -> Usage:
+        """Compute the prompt ahead of `generate`. Its last message can still grow, so it is not closed yet.
+
+        While an answer is generated the prompt is only counted: the answer goes on from where it began.
+        """
+        ...
+
+    def follow(self, prompt: Prompt) -> None:
+        """The history was cut: what is no longer part of it is forgotten at once."""
+        ...
+
+    def generate(self, prompt: Prompt) -> AsyncGenerator[Step, None]:
+        """The answer, piece by piece, `Finished` last. Closing the iterator frees what the answer holds at once."""
+        ...
+
+    def close(self) -> None:
+        """The conversation has ended, or its client has vanished. May be called again."""
+        ...
+
+
 class Backend(Protocol):
-    """Answers prompts. Errors are ServiceErrors: NotFound (model), InvalidRequest, Busy, Unavailable, InternalError."""
+    """Holds conversations. Errors, also those of dialogues, are ServiceErrors: NotFound (model), InvalidRequest, Busy,
+    Unavailable, InternalError."""
 
     @property
     def model(self) -> str:
@@ -82,10 +110,31 @@ class Backend(Protocol):
         """The model that answers when `model` (empty: the default) is asked for. Raises NotFound."""
         ...
 
+    def open(self) -> Dialogue:
+        """A conversation begins."""
+        ...
+
+
+class Answers(Protocol):
+    """What answers whole prompts and remembers nothing between them."""
+
     async def prefill(self, prompt: Prompt) -> Usage:
-        """Compute the prompt ahead of `generate`. Its last message can still grow, so it is not closed yet."""
+        """See `Dialogue`."""
         ...
 
     def generate(self, prompt: Prompt) -> AsyncGenerator[Step, None]:
-        """The answer, piece by piece, `Finished` last. Closing the iterator frees what the answer holds at once."""
+        """See `Dialogue`."""
         ...
+
+
+class Stateless:
+    """A dialogue whose backend is asked with the whole prompt each time."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.prefill, self.generate = answers.prefill, answers.generate
+
+    def follow(self, prompt: Prompt) -> None:
+        """There is nothing to forget."""
+
+    def close(self) -> None:
+        """There is nothing to free."""

@@ -1,9 +1,9 @@
 """A prompt as the arguments of an OpenAI-compatible chat completion."""
 
-from datetime import datetime
 from typing import Any
 
 from llm_worker.messages import Message, Prompt, Role, paired
+from llm_worker.setting import setting
 
 
 def arguments(prompt: Prompt, model: str, temperature: float | None, max_tokens: int) -> dict[str, Any]:
@@ -43,13 +43,13 @@ def messages(prompt: Prompt) -> list[dict[str, Any]]:
     its end, so that the part before it is the same for all calls and stays in the server's cache.
     """
     history = [_message(message) for message in paired(prompt.messages)]
-    setting = _setting(prompt)
-    if not setting:
+    told = setting(prompt.now, prompt.language)
+    if not told:
         return history
     if history and history[0]["role"] == "system":
-        history[0]["content"] = f"{history[0]['content']}\n\n{setting}"
+        history[0]["content"] = f"{history[0]['content']}\n\n{told}"
         return history
-    return [{"role": "system", "content": setting}, *history]
+    return [{"role": "system", "content": told}, *history]
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -64,16 +64,3 @@ def _message(message: Message) -> dict[str, Any]:
             return {"role": "assistant", "content": message.text or None, "tool_calls": calls}
         case _:
             return {"role": message.role.value, "content": message.text}
-
-
-def _setting(prompt: Prompt) -> str:
-    sentences = []
-    if prompt.now:
-        try:
-            began = datetime.fromisoformat(prompt.now)
-            sentences.append(f"The call began on {began:%A}, {began.isoformat(timespec='minutes')}.")
-        except ValueError:
-            sentences.append(f"The call began at {prompt.now}.")
-    if prompt.language:
-        sentences.append(f"Its language is {prompt.language}.")
-    return " ".join(sentences)

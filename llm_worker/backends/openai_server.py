@@ -9,7 +9,7 @@ from typing import Any
 from openai import AsyncOpenAI, AsyncStream, Timeout
 from openai.types.chat import ChatCompletionChunk
 
-from llm_worker.backends import Step, Usage
+from llm_worker.backends import Stateless, Step, Usage
 from llm_worker.backends.openai_answer import Assembly, MalformedCall
 from llm_worker.backends.openai_errors import KeyRefused, translated
 from llm_worker.backends.openai_request import arguments
@@ -68,6 +68,10 @@ class OpenAIServer:
         if model and model not in self._models:
             raise NotFound(f"model {model!r} is unknown here; there is {', '.join(self._models[:10])}")
         return model or self.model
+
+    def open(self) -> Stateless:
+        """Every prompt is answered by itself."""
+        return Stateless(self)
 
     async def prefill(self, prompt: Prompt) -> Usage:
         """The protocol has no such thing."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
-from llm_worker.backends import Call, Delta, Finished, Reason, Step, Usage
+from llm_worker.backends import Call, Delta, Finished, Reason, Stateless, Step, Usage
 from llm_worker.backends.frontdesk.conversation import respond
 from llm_worker.backends.frontdesk.practice import load
 from llm_worker.backends.frontdesk.tasks import Desk
@@ -42,9 +42,12 @@ class FrontDesk:
             raise NotFound(f"model {model!r} is unknown here; the scripted backend has {MODEL!r}")
         return MODEL
 
+    def open(self) -> Stateless:
+        """Every prompt is answered by itself."""
+        return Stateless(self)
+
     async def prefill(self, prompt: Prompt) -> Usage:
-        """Nothing is computed ahead; a `now` that cannot be read is refused here, before any answer."""
-        _now(prompt.now)
+        """Nothing is computed ahead."""
         return Usage()
 
     async def generate(self, prompt: Prompt) -> AsyncGenerator[Step, None]:
@@ -81,7 +84,4 @@ def _now(text: str) -> datetime:
     """Local time of the call, without its offset: days and opening hours are local."""
     if not text:
         return datetime.now(UTC).astimezone().replace(tzinfo=None)
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        raise InvalidRequest("open.now", "not a time as in RFC 3339, e.g. 2026-11-22T09:30:00+01:00") from None
+    return datetime.fromisoformat(text).replace(tzinfo=None)

@@ -10,6 +10,7 @@ import pytest
 from llm_worker.backends.openai_errors import retry_after
 from llm_worker.backends.openai_server import OpenAIServer
 from llm_worker.config import LlmSettings
+from llm_worker.setting import setting
 from protos import language_model_pb2 as pb
 from services.errors import NotFound, Unavailable
 from tests.llm_worker.openai_stub import Stub, call_piece, chunk, dies, hangs, refuses, running, says
@@ -54,7 +55,7 @@ async def test_the_request_says_all_that_the_conversation_says(serving):
     assert request["messages"] == [
         {
             "role": "system",
-            "content": "Be kind.\n\nThe call began on Tuesday, 2026-11-24T09:05+01:00. Its language is en.",
+            "content": "Be kind.\n\n" + setting("2026-11-24T09:05:00+01:00", "en"),
         },
         {"role": "user", "content": "Hello?"},
     ]

@@ -1,0 +1,1 @@
+"""Sixty dialogues written by hand, frozen: see docs/forge.md."""

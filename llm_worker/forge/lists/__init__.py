@@ -1,0 +1,1 @@
+"""What generated conversations are made of: phrasings, names, kinds of practice."""

@@ -1,0 +1,64 @@
+"""What a training is asked to do."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from llm_worker.forge.dataset import JobError
+
+
+class TrainJob(BaseModel):
+    """The file's keys are these fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    data: Path
+    """Folder that `data` wrote, relative to the job's file."""
+    out: Path
+    """Folder for state, log and the finished model; keep it out of the repository."""
+    config: str = "frontdesk"
+    """A configuration of llm_worker/model/configs; its vocabulary size is the vocabulary's."""
+    seed: int = 0
+    steps: int = Field(default=4000, ge=1)
+    groups: int = Field(default=1, ge=1)
+    """Groups of conversations in a step."""
+    most: int = Field(default=8, ge=1)
+    """Conversations in a group."""
+    longest: int = Field(default=4096, ge=16)
+    """Tokens; longer conversations are left out."""
+    rate: float = Field(default=1e-3, gt=0)
+    """Highest learning rate; it rises over `warm_up` steps and falls as a cosine to a tenth."""
+    warm_up: int = Field(default=100, ge=0)
+    decay: float = Field(default=0.1, ge=0)
+    """Of matrices (AdamW)."""
+    clip: float = Field(default=1.0, gt=0)
+    """Largest norm of a gradient."""
+    balance: float = Field(default=0.01, ge=0)
+    """Weight of the load-balancing loss."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the computation; weights and optimiser are float32."""
+    threads: int = Field(default=1, ge=1)
+    every: int = Field(default=200, ge=1)
+    """Steps between looks at the held-out conversations."""
+    held: int = Field(default=200, ge=0)
+    """Held-out conversations that are looked at."""
+    save_seconds: float = Field(default=60, gt=0)
+    store: Literal["bf16", "f32", "int8"] = "bf16"
+    """How the finished weights are written."""
+
+
+def read_train_job(path: Path) -> TrainJob:
+    """The job of a file, its paths resolved. Raises JobError."""
+    try:
+        job = TrainJob.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as problem:
+        raise JobError(f"{path}: {problem.strerror}") from None
+    except tomllib.TOMLDecodeError as problem:
+        raise JobError(f"{path}: not TOML: {problem}") from None
+    except ValidationError as problems:
+        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems.errors())
+        raise JobError(f"{path}: {told}") from None
+    return job.model_copy(update={"data": path.parent / job.data, "out": path.parent / job.out})

@@ -1,0 +1,185 @@
+"""Training: what is shared is computed once and changes nothing, what is learnt is what the front desk says, and a
+training that was killed goes on as if it had not been."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from llm_worker.forge.corpus import IGNORED, Group, groups, learnable
+from llm_worker.forge.curve import svg
+from llm_worker.forge.dataset import Generated, JobError, generate
+from llm_worker.forge.learning import Balance, fresh, loss
+from llm_worker.forge.records import Conversation
+from llm_worker.forge.train import CURVE, LOG, Training, rate_at
+from llm_worker.forge.trainjob import TrainJob, read_train_job
+from llm_worker.messages import Message, Role
+from llm_worker.model.checkpoint import load
+from llm_worker.model.config import load_config, shipped_config
+from llm_worker.text.bpe import train_bpe
+from llm_worker.text.chat import ChatFormat
+from llm_worker.text.tokenizer import Tekken
+
+NANO = shipped_config("nano")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def form() -> ChatFormat:
+    texts = [message.text for made in generate(Generated(), 0, "train", 30) for message in made.messages]
+    return ChatFormat(Tekken(train_bpe(texts, NANO.vocab_size)))
+
+
+@pytest.fixture(scope="module")
+def group(form: ChatFormat) -> Group:
+    return next(groups(generate(Generated(), 0, "train", 8), form, most=4, longest=8192))
+
+
+def test_a_shared_beginning_changes_nothing(group: Group) -> None:
+    model = fresh(NANO, 1)
+    shared = group.ends[0]
+    apart = torch.zeros(())
+    for first, last in pairwise(group.ends):
+        ids = torch.cat((group.ids[:shared], group.ids[first:last])).unsqueeze(0)
+        targets = torch.cat((torch.full((shared,), IGNORED), group.targets[first:last]))
+        apart = apart + functional.cross_entropy(
+            model.logits(model.whole(ids)[0]), targets, reduction="sum", ignore_index=IGNORED
+        )
+    together = loss(model, group)
+    torch.testing.assert_close(together, apart, rtol=1e-5, atol=1e-3)
+    together.backward()  # type: ignore[no-untyped-call]
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+    assert group.whole == sum(shared + last - first for first, last in pairwise(group.ends))
+    assert group.computed < group.whole / 2
+
+
+def test_what_is_learnt_is_what_the_front_desk_says(form: ChatFormat) -> None:
+    said = [
+        Message(1, Role.SYSTEM, "You are the desk."),
+        Message(2, Role.ASSISTANT, "Hello."),
+        Message(3, Role.USER, "Hi, one"),
+        Message(4, Role.ASSISTANT, "Never heard to its"),
+        Message(5, Role.USER, "two"),
+        Message(6, Role.ASSISTANT, "Second."),
+    ]
+    ids, learn = learnable(Conversation("c", "s", "", tuple(said), cut_short=frozenset({4})), form)
+    learnt = [token for token, wanted in zip(ids, learn, strict=True) if wanted]
+    assert form._tokenizer.decode(learnt[:-1]) == b"Second."
+    assert learnt[-1] == form._tokenizer.eos
+
+
+def test_targets_are_the_next_tokens(group: Group) -> None:
+    learnt = group.targets != IGNORED
+    assert group.learnt == int(learnt.sum()) > 100
+    assert not learnt[: group.ends[0] - 1].any()
+    where = learnt.nonzero().flatten()
+    assert torch.equal(group.targets[where], group.ids[where + 1])
+
+
+def test_even_experts_are_balanced_and_a_favourite_is_not() -> None:
+    model = fresh(NANO, 2)
+    balance = Balance().watch(model)
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.feed_forward.router.weight.zero_()
+        model.whole(torch.arange(20).unsqueeze(0))
+        assert float(balance.taken()) == pytest.approx(1.0)
+        for layer in model.layers:
+            layer.feed_forward.router.weight[0] = 5 * torch.ones(NANO.dim)
+            layer.ffn_norm.weight.fill_(1.0)
+        model.embedding.weight.abs_()
+        model.whole(torch.arange(20).unsqueeze(0))
+    assert float(balance.taken()) > 1.2
+    balance.close()
+    model.whole(torch.arange(3).unsqueeze(0))
+    with pytest.raises(RuntimeError, match="no router"):
+        balance.taken()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few short talks, so that a step is quick."""
+    out = tmp_path_factory.mktemp("data")
+    for split, names in (("train", ["Ann", "Bert", "Cleo", "Dov", "Edda", "Fay"]), ("held", ["Gil"])):
+        lines = [_talk(name).to_json() for name in names]
+        (out / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    return out
+
+
+def _talk(name: str) -> Conversation:
+    said = [
+        "You are the front desk of a surgery.",
+        "Hello.",
+        f"I am {name}.",
+        f"Hello {name}, which day would suit you?",
+    ]
+    roles = (Role.SYSTEM, Role.ASSISTANT, Role.USER, Role.ASSISTANT)
+    messages = tuple(Message(number, *each) for number, each in enumerate(zip(roles, said, strict=True), 1))
+    return Conversation(name, "test", "2026-11-24T09:00:00", messages)
+
+
+def _job(data: Path, out: Path, steps: int = 4) -> TrainJob:
+    job = TrainJob(data=data, out=out, config="nano", steps=steps, rate=5e-3, store="f32")
+    return job.model_copy(update={"most": 2, "warm_up": 1, "every": 2, "held": 2})
+
+
+def test_a_training_that_was_killed_goes_on(data: Path, tmp_path: Path) -> None:
+    through = Training(_job(data, tmp_path / "through"))
+    through.run(progress=False)
+    Training(_job(data, tmp_path / "halves")).run(progress=False, until=2)
+    resumed = Training(_job(data, tmp_path / "halves"))
+    assert resumed.trainee.step == 2
+    resumed.run(progress=False)
+    for one, other in zip(through.trainee.model.parameters(), resumed.trainee.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert (tmp_path / "halves" / LOG).read_text() == (tmp_path / "through" / LOG).read_text()
+    assert "polyline" in (tmp_path / "halves" / CURVE).read_text()
+    folder = tmp_path / "halves" / "model"
+    config = load_config(folder / "params.json")
+    loaded = load(folder, config, torch.float32, "cpu")
+    ids = torch.arange(50, 60).unsqueeze(0)
+    assert torch.equal(loaded.whole(ids), resumed.trainee.model.whole(ids))
+    assert Tekken.read(folder / "tekken.json").size == config.vocab_size
+
+
+def test_learning_lowers_the_loss(data: Path, tmp_path: Path) -> None:
+    training = Training(_job(data, tmp_path, steps=20))
+    before = training.held_loss()
+    training.run(progress=False)
+    assert training.held_loss() < before - 1
+    entries = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert [entry["step"] for entry in entries] == list(range(1, 21))
+    assert [entry["step"] for entry in entries if "held" in entry] == list(range(2, 21, 2))
+
+
+def test_the_rate_rises_and_falls() -> None:
+    job = TrainJob(data=Path(), out=Path(), steps=100, warm_up=10, rate=1.0)
+    rates = [rate_at(job, step) for step in range(101)]
+    assert rates[:10] == pytest.approx([0.1 * step for step in range(1, 11)])
+    assert rates[10] == 1.0
+    assert rates[100] == pytest.approx(0.1)
+    assert all(one >= other for one, other in pairwise(rates[10:]))
+
+
+def test_jobs_that_cannot_be_done_say_why(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "job.toml").write_text('data = "none"\nout = "out"\nsteps = 0\n')
+    with pytest.raises(JobError, match="steps"):
+        read_train_job(tmp_path / "job.toml")
+    with pytest.raises(JobError, match="make it with `data`"):
+        Training(_job(tmp_path / "none", tmp_path))
+    with pytest.raises(JobError, match="no configuration 'what'"):
+        Training(_job(data, tmp_path / "a").model_copy(update={"config": "what"}))
+    with pytest.raises(JobError, match="at most 16 tokens"):
+        Training(_job(data, tmp_path / "b").model_copy(update={"longest": 16}))
+
+
+def test_a_picture_without_points_is_one() -> None:
+    assert svg({"loss": []}, "a < b").startswith("<svg")
+    assert "a &lt; b" in svg({}, "a < b")
