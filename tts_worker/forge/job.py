@@ -1,0 +1,125 @@
+"""A job: one TOML file that says what is made, and a seed. PURE but for reading it."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tts_worker.model.config import Config, ConfigError, load_config, shipped_config
+
+
+class JobError(Exception):
+    """The job cannot be done; the text says what is wrong in it, or what is missing on the disk."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CorpusJob(_Part):
+    """Recordings with transcripts, or sentences that the packaged voice says."""
+
+    recordings: Path | None = None
+    """Folder of sound files, each beside a text file of the same name. Without it the teacher speaks."""
+    speaker: str = ""
+    """Of the recordings; "" takes the name of the folder that a file lies in."""
+    licence: str = ""
+    """Under which the recordings may be used: it goes into the manifest, and must be given."""
+    sentences: int = Field(default=20_000, ge=1)
+    """That the teacher says."""
+    shard: int = Field(default=250, ge=1)
+    """Utterances that are stored together."""
+    processes: int = Field(default=1, ge=1)
+    speed: tuple[float, float] = (0.85, 1.15)
+    pitch: float = Field(default=1.0, ge=0)
+    """Semitones by which the teacher's pitch varies from text to text (standard deviation)."""
+    liveliness: tuple[float, float] = (0.7, 1.5)
+    loudness: float = Field(default=-23.0, le=0)
+    """dB of full scale, of the parts that sound."""
+
+
+class CodecJob(_Part):
+    """Sizes come from the model's configuration; this is how it is trained."""
+
+    encoder: str = ""
+    """Layers of the encoder's stages, in place of the configuration's: "1,1,2,2" is a fifth cheaper to train."""
+    steps: int = Field(default=10_000, ge=1)
+    batch: int = Field(default=8, ge=1)
+    frames: int = Field(default=25, ge=2)
+    """Of a crop; 80 ms each."""
+    rate: float = Field(default=6e-4, gt=0)
+    warm_up: int = Field(default=200, ge=0)
+    cool_down: float = Field(default=0.25, ge=0, le=1)
+    """Share of the steps at the end over which the rate falls to zero."""
+    clip: float = Field(default=1.0, gt=0)
+    branches: float = Field(default=0.25, gt=0)
+    """Scale with which the branches of the transformer layers begin. The published 0.01 costs thousands of steps."""
+    wave: float = 0.5
+    wave_decay: float = 0.9999
+    """By which the weight of the waveform falls each step."""
+    spectrum: float = 1.0
+    mel: float = 1.0
+    commitment: float = 0.25
+    sounds: float = 0.5
+    """Weight of telling sounds from semantic vectors."""
+    slots: int = Field(default=2, ge=1)
+    """Parts of a frame of which each has its sound."""
+    features: float = 1.0
+    """Weight of feature matching, once there are discriminators."""
+    adversary: float = 0.0
+    """Weight of fooling the discriminators; the paper has none."""
+    adversary_from: int = Field(default=1_000_000_000, ge=0)
+    """Step at which discriminators begin."""
+    table_decay: float = Field(default=0.99, gt=0, lt=1)
+    table_least: float = 0.1
+    """Share of its due below which an entry of the table is dead and begins anew elsewhere."""
+    bfloat16: bool = False
+    threads: int = Field(default=2, ge=1)
+    save_every: int = Field(default=200, ge=1)
+    evaluate_every: int = Field(default=1000, ge=1)
+    evaluate: int = Field(default=24, ge=1)
+    """Held-out utterances."""
+
+
+class Job(_Part):
+    """The whole file."""
+
+    name: str
+    seed: int = 0
+    folder: Path
+    """Where everything goes that is made; a relative one is looked for from where the command is given."""
+    config: str = "micro"
+    """A shipped configuration, or the path of a params.json."""
+    corpus: CorpusJob = CorpusJob()
+    codec: CodecJob = CodecJob()
+
+    def model(self) -> Config:
+        """Sizes. Raises JobError."""
+        try:
+            shipped = self.config in ("micro", "nano", "4b")
+            config = shipped_config(self.config) if shipped else load_config(Path(self.config))
+        except ConfigError as error:
+            raise JobError(str(error)) from None
+        if not self.codec.encoder:
+            return config
+        fields = config.model_dump()
+        fields["multimodal"]["audio_tokenizer_args"]["encoder_transformer_lengths_str"] = self.codec.encoder
+        try:
+            return Config.model_validate(fields)
+        except ValidationError as error:
+            raise JobError(f"codec.encoder: {error.errors()[0]['msg']}") from None
+
+
+def read_job(path: Path, folder: Path | None = None) -> Job:
+    """The job of a file, in another folder if one is given. Raises JobError."""
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Job.model_validate(fields | ({"folder": folder} if folder else {}))
+    except OSError as error:
+        raise JobError(f"{path}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise JobError(f"{path} is no TOML: {error}") from None
+    except ValidationError as error:
+        lines = (f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise JobError("\n".join(lines)) from None
