@@ -10,11 +10,11 @@ import numpy as np
 from tqdm import tqdm
 
 from tts_worker.engine import Sound
-from tts_worker.forge.job import CorpusJob, Job, JobError
+from tts_worker.forge.job import CorpusJob, Job
 from tts_worker.forge.recordings import Recording, recordings
 from tts_worker.forge.sentences import held_out, sentence
 from tts_worker.forge.store import MANIFEST, Line, done, read_corpus, seconds, write_shard
-from tts_worker.forge.teacher import LICENCE, Manner, SPEAKER, Teacher
+from tts_worker.forge.teacher import LICENCE, SPEAKER, Manner, Teacher
 from tts_worker.normalise import normalise
 from tts_worker.sound import faded, loud_windows, voiced_range
 

@@ -42,7 +42,7 @@ def over_the_phone(sound: Sound) -> Sound:
     flipped = ~codes
     exponent, mantissa = (flipped >> 4 & 7).astype(np.int32), (flipped & 15).astype(np.int32)
     magnitude = ((2 * mantissa + 33) << exponent + 2) - 132
-    return np.where(flipped & 0x80, -magnitude, magnitude).astype(np.float32) / 32768
+    return np.where(flipped & 0x80, -magnitude, magnitude).astype(np.float32) / np.float32(32768)
 
 
 class WordError:

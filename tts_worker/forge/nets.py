@@ -29,7 +29,8 @@ class CodecNets(nn.Module):
             for convolution in side.convolutions:
                 _even(convolution)
         _scale(self.encoder.convolutions.first(), 1 / _LOUDNESS)
-        _scale(self.decoder.convolutions[-1], _LOUDNESS)
+        *_, last = self.decoder.convolutions
+        _scale(last, _LOUDNESS)
 
     def forward(self, samples: Tensor, treatment: Treatment, noise: Tensor) -> tuple[Tensor, Quantised]:
         """[B, frames · frame] → the same again through the codec, and what happened in the middle."""
@@ -39,7 +40,7 @@ class CodecNets(nn.Module):
 
     def read(self, semantic: Tensor) -> Tensor:
         """Semantic vectors [B, T, semantic_dim] → scores [B, T, slots, phones]."""
-        return self.reader(semantic).view(*semantic.shape[:2], self._slots, self._phones)
+        return self.reader(semantic).unflatten(-1, (self._slots, self._phones))
 
     @torch.no_grad()
     def codes(self, samples: Tensor) -> Tensor:

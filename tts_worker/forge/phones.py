@@ -16,7 +16,7 @@ _UNHEARD = frozenset(';:,.!?—…"()“” ')
 def merged(symbols: Sequence[str], ends: Sequence[int]) -> tuple[str, list[int]]:
     """Of a teacher's symbols, what is heard: marks of stress begin the sound behind them, marks of length prolong the
     one before, everything that is no sound is a pause."""
-    sounds, stops = "", []
+    sounds, stops = "", list[int]()
     for symbol, end in zip(symbols, ends, strict=True):
         if symbol in _STRESS:
             continue

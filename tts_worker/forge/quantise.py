@@ -29,7 +29,7 @@ class Treatment:
     def drawn(random: np.random.Generator, batch: int) -> "Treatment":
         """Independent for each sample."""
         tabled, grid = random.random(batch) < 0.5, random.random(batch)
-        return Treatment(*map(torch.from_numpy, (tabled, grid < _GRID, (_GRID <= grid) & (grid < _GRID + _NOISE))))
+        return Treatment(*map(torch.from_numpy, (tabled, grid < _GRID, (grid >= _GRID) & (grid < _GRID + _NOISE))))
 
     @staticmethod
     def full(batch: int) -> "Treatment":

@@ -46,7 +46,8 @@ def _one(random: Random) -> str:
 def _fill(slot: str, random: Random) -> str:
     if made := _MADE.get(slot):
         return made(random)
-    return random.choice(_words() if slot == "word" else _lists()["lists"][slot])
+    choices: Sequence[str] = _words() if slot == "word" else _lists()["lists"][slot]
+    return random.choice(choices)
 
 
 @cache

@@ -56,7 +56,7 @@ class Clip:
 
 def floats(pcm: Pcm) -> Sound:
     """16 bit → −1 to 1."""
-    return pcm.astype(np.float32) / 32768
+    return pcm.astype(np.float32) / np.float32(32768)
 
 
 def shard_name(index: int) -> str:
