@@ -186,7 +186,7 @@ async def _speak_all(sentences: Sequence[str]) -> list[Spoken]:
 async def _speak(stage: Studio, text: str) -> Spoken:
     """Samples, and the span of each message with its time, as a client of the service would get them."""
     opening = Open(sample_rate=RATE, encoding=Encoding.PCM_S16LE, seed=1)
-    casting = cast(opening, stage.model, stage.voices, default_seed=1)
+    casting = cast(opening, stage.company, default_seed=1)
     stream = Stream(casting)
     stream.take(Phrase(1, text))
     stream.take(Flush())

@@ -84,11 +84,14 @@ class Open(_message.Message):
     speed: _builtins.float
     """Speed, 0.5 to 2."""
     resume: _builtins.bytes
-    """From an audio message of an earlier stream: go on right after it. The phrases are sent again, with the same
-    ids and texts, from the one the blob names.
+    """From an audio message of an earlier stream: go on right after it. Everything else that the sound depends on is
+    given as before (the seed may be left out), and the phrases are sent again, with the same ids and texts, from the
+    one the blob names.
     """
     reference_audio: _builtins.bytes
-    """Reference recording for engines that clone a voice: PCM_S16LE at 24000, at most 30 s."""
+    """For models that can take a voice from a recording: PCM_S16LE at 24000, mono, 1 to 30 s, at least half a second of
+    it speech. Goes before `voice`, and asks for a `language`, one of those that the worker's voices speak.
+    """
     def __init__(
         self,
         *,
@@ -141,7 +144,9 @@ class Phrase(_message.Message):
     phrase_id: _builtins.int
     """Chosen by the client; grows within the stream."""
     text: _builtins.str
-    """1 to 2000 code points."""
+    """1 to 2000 code points, and what the model has room for: a phrase whose sound would not fit is refused with
+    INVALID_ARGUMENT when its turn comes, saying how many fit; none is ever cut.
+    """
     def __init__(
         self,
         *,
@@ -235,6 +240,7 @@ class Opened(_message.Message):
     model: _builtins.str
     worker_id: _builtins.str
     voice: _builtins.str
+    """"reference": that of `reference_audio`."""
     sample_rate: _builtins.int
     def __init__(
         self,
@@ -375,7 +381,7 @@ class Voice(_message.Message):
     name: _builtins.str
     description: _builtins.str
     sample: _builtins.bytes
-    """A sentence spoken by the voice: PCM_S16LE."""
+    """A sentence spoken by the voice in its first language, at most 4 s: PCM_S16LE."""
     sample_rate: _builtins.int
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...

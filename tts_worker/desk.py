@@ -46,7 +46,11 @@ Answer = tuple[Piece, bytes] | ServiceError | None
 
 
 class Desk:
-    """Serves whoever asks, the most urgent first, as many at a time as the engine takes."""
+    """Serves whoever asks, the most urgent first, as many at a time as the engine takes.
+
+    An engine that carries all phrases on together makes the next piece of each before it is asked for, so that no
+    stream sits out a step while its last piece is on its way; but only one, which waits for its reader.
+    """
 
     def __init__(self, name: str, engine: Engine[Any]) -> None:
         self.line = Line(StepTime() if engine.batch > 1 else None)
@@ -54,23 +58,29 @@ class Desk:
         self.thread = EngineThread(name)
         self._tickets: dict[Hashable, _Ticket] = {}  # asked, and not under way
         self._active: dict[Hashable, _Ticket] = {}  # under way: their piece takes several steps
+        self._ahead: dict[Hashable, _Ticket] = {}  # under way or made, and not asked for
         self._speeches: dict[Hashable, Any] = {}  # phrases that the engine has begun
         self._dropped: list[Any] = []
         self._news = asyncio.Event()
 
     async def next_piece(self, stream: Hashable, utterance: Utterance, format_: Format) -> tuple[Piece, bytes]:
         """The next piece of the stream's phrase and its bytes. Raises what the engine raised."""
-        result: asyncio.Future[tuple[Piece, bytes]] = asyncio.get_running_loop().create_future()
-        self._tickets[stream] = _Ticket(utterance, format_, result)
+        if ahead := self._ahead.pop(stream, None):
+            if ahead.result.done():
+                self._go_ahead(stream, ahead)
+            return await ahead.result
+        ticket = self._tickets[stream] = _ticket(utterance, format_)
         self.line.ask(stream, asyncio.get_running_loop().time())
         self._news.set()
-        return await result
+        return await ticket.result
 
     def leave(self, stream: Hashable) -> None:
         """Forget the stream; what it holds in the engine is freed before the next step."""
         self.line.leave(stream)
         self._tickets.pop(stream, None)
         self._active.pop(stream, None)
+        if (ahead := self._ahead.pop(stream, None)) and not ahead.result.cancel():
+            ahead.result.exception()  # nobody will look at it
         self._drop(stream)
 
     def _drop(self, stream: Hashable) -> None:
@@ -122,7 +132,19 @@ class Desk:
             del self._active[stream]
             if not isinstance(answer, ServiceError):
                 self.line.given(stream, answer[0].frames * FRAME_SECONDS, now)
+            if self._ahead.get(stream) is not ticket:
+                self._go_ahead(stream, ticket)
             _settle(ticket, answer)
+
+    def _go_ahead(self, stream: Hashable, ticket: _Ticket) -> None:
+        """`ticket` is being taken: if its phrase goes on, so does the engine."""
+        if self.line.step_time is not None and stream in self._speeches:
+            self._active[stream] = self._ahead[stream] = _ticket(ticket.utterance, ticket.format)
+            self._news.set()
+
+
+def _ticket(utterance: Utterance, format_: Format) -> _Ticket:
+    return _Ticket(utterance, format_, asyncio.get_running_loop().create_future())
 
 
 def _settle(ticket: _Ticket, answer: tuple[Piece, bytes] | Exception) -> None:

@@ -5,7 +5,7 @@ piece of many frames, one that generates frame by frame gives pieces of one; who
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -53,6 +53,11 @@ class Utterance:
     """`Piece.state` of the piece to begin with."""
     language: str = ""
     """BCP 47, one of the voice's. Says how numbers and dates are read; empty: the voice's first."""
+    reference: Sound | None = field(default=None, compare=False, repr=False)
+    """Speak with the voice of this recording, and not with `voice`: [samples] at `SAMPLE_RATE`, -1 to 1, not to be
+    written to. Only for engines that clone."""
+    reference_key: str = ""
+    """Differs between recordings, so that what is computed of one can be kept; empty without."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,11 @@ class Engine(Protocol[S]):
     @property
     def voices(self) -> tuple[Voice, ...]:
         """At least one."""
+        ...
+
+    @property
+    def clones(self) -> bool:
+        """Whether it can take a voice from a recording; known once `load` has returned."""
         ...
 
     @property

@@ -19,6 +19,7 @@ from hibari.g2p import G2P
 from hibari.tts import ASSETS, Hibari
 from hibari.voices import VOICES
 
+from services.errors import InvalidRequest
 from tts_worker.engine import FRAME, SAMPLE_RATE, EngineError, Mark, Piece, Sound, Utterance, Voice
 from tts_worker.pronunciation import read
 from tts_worker.sound import WINDOW, faded, loud_windows, voiced_range
@@ -90,6 +91,11 @@ class HibariEngine:
         return (Voice(_PACKAGED, ("en-US",), "American English, female"),)
 
     @property
+    def clones(self) -> bool:
+        """The network knows its own voice only."""
+        return False
+
+    @property
     def batch(self) -> int:
         """The network takes one sentence at a time."""
         return 1
@@ -116,11 +122,13 @@ class HibariEngine:
         read(self._g2p, "Trunklinian")  # an unknown word loads the network that guesses pronunciations
 
     def begin(self, utterance: Utterance) -> HibariSpeech:
-        """Find the sentences."""
+        """Find the sentences. Raises InvalidRequest."""
         prepared = prepare(utterance.text)
         units = []
         for start, end in locate(Hibari.split_sentences(prepared.text), prepared.text):
             units += [(start + a, start + b) for a, b in split(prepared.text[start:end], LONGEST_UNIT)]
+        if utterance.piece >= len(units):
+            raise InvalidRequest("open.resume", f"piece {utterance.piece}; the phrase has {len(units)}")
         return HibariSpeech(utterance, prepared.text, prepared.origins, units, utterance.piece)
 
     def step(self, speeches: Sequence[HibariSpeech]) -> list[Piece]:

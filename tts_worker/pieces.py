@@ -1,12 +1,12 @@
 """PURE: how a phrase's frames are cut into pieces, how far in the text they are, and what a blob holds of them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from tts_worker.engine import FRAME, Mark
+from tts_worker.model.config import END, SPECIALS, AudioModel
 
 BOUNDARIES = (1, 3, 6, 12)
 """Frames at which a piece ends: the first sound leaves at once, later ones in longer pieces, which cost less. After the
@@ -26,7 +26,9 @@ def piece_length(index: int) -> int:
 
 def piece_start(index: int) -> int:
     """Frames before that piece."""
-    return sum(piece_length(before) for before in range(index))
+    if index < len(BOUNDARIES):
+        return BOUNDARIES[index - 1] if index else 0
+    return BOUNDARIES[-1] + (index - len(BOUNDARIES)) * piece_length(index)
 
 
 def longest(text: str) -> int:
@@ -37,8 +39,8 @@ def longest(text: str) -> int:
 
 def pack(frames: Frames) -> bytes:
     """[n, books] shifted codes as bytes: two for the semantic one, one for each acoustic one."""
-    semantic, acoustic = frames[:, :1].astype(">u2"), frames[:, 1:].astype(np.uint8)
-    return b"".join(s.tobytes() + a.tobytes() for s, a in zip(semantic, acoustic, strict=True))
+    semantic = frames[:, :1].astype(">u2").view(np.uint8)
+    return np.concatenate((semantic, frames[:, 1:].astype(np.uint8)), axis=1).tobytes()
 
 
 def unpack(state: bytes, books: int) -> Frames:
@@ -49,6 +51,23 @@ def unpack(state: bytes, books: int) -> Frames:
     raw = np.frombuffer(state, np.uint8).reshape(-1, size)
     semantic = raw[:, :2].copy().view(">u2").astype(np.uint16)
     return np.concatenate((semantic, raw[:, 2:].astype(np.uint16)), axis=1)
+
+
+def checked(frames: Frames, piece: int, audio: AudioModel) -> Frames:
+    """What a blob holds [n, books] and the index of the piece to go on with, if a model of this size can have said so.
+    Raises ValueError: a checksum is no signature, and a code that does not exist would stop every stream."""
+    ended = len(frames) > 0 and frames[-1, 0] == END
+    spoken = frames[:-1] if ended else frames
+    semantic, acoustic = spoken[:, 0], spoken[:, 1:]
+    if not (_in_book(semantic, audio.semantic_codebook_size) and _in_book(acoustic, audio.acoustic_codebook_size)):
+        raise ValueError("holds codes that this model does not have")
+    if piece_start(piece) > len(spoken):
+        raise ValueError(f"piece {piece} begins at frame {piece_start(piece)}; it holds {len(spoken)} frames")
+    return frames
+
+
+def _in_book(codes: Frames, size: int) -> bool:
+    return bool(((codes >= SPECIALS) & (codes < SPECIALS + size)).all())
 
 
 @dataclass
@@ -68,6 +87,10 @@ class Pace:
             self.characters += weight * (len(text) / frames - self.characters)
             self._finished += 1
 
+    def needed(self, text: str) -> int:
+        """Frames that a text takes if it is spoken a quarter slower than the phrases so far."""
+        return 2 + round(1.25 * len(text) / self.characters)
+
     def position(self, text: str, frames: int) -> int:
         """Code points that are said after so many frames; the last one is said only at the end."""
         return min(len(text) - 1, int(frames * self.characters))
@@ -77,8 +100,3 @@ class Pace:
         begun = self.position(text, first)
         said = len(text) if last else max(begun, self.position(text, end))
         return (Mark(0, begun), Mark((end - first) * FRAME, said))
-
-
-def joined(frames: Sequence[Frames], books: int) -> Frames:
-    """Frames [books] in a row as [n, books]; also of none."""
-    return np.stack(frames) if frames else np.zeros((0, books), np.uint16)

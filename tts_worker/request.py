@@ -59,6 +59,8 @@ class Order:
     """Index within the phrase of the first frame that the engine will make."""
     skip: int
     """Frames from there that were sent in an earlier stream."""
+    said: int
+    """Code points that those and all before them say."""
 
 
 class Stream:
@@ -135,6 +137,7 @@ class Stream:
             raise InvalidRequest("phrase.phrase_id", problem)
 
     def _order(self, phrase: Phrase, resume: Resume | None) -> Order:
+        clip = self.casting.clip
         utterance = Utterance(
             text=phrase.text,
             voice=self.casting.voice.name,
@@ -144,9 +147,11 @@ class Stream:
             piece=resume.piece if resume else 0,
             state=resume.state if resume else b"",
             language=self.casting.language,
+            reference=clip.sound if clip else None,
+            reference_key=clip.key if clip else "",
         )
         first = resume.piece_frame if resume else 0
-        return Order(phrase, utterance, first, resume.frame - first if resume else 0)
+        return Order(phrase, utterance, first, resume.frame - first if resume else 0, resume.said if resume else 0)
 
 
 class Recital:
@@ -159,14 +164,20 @@ class Recital:
         self._frame = order.first_frame
         self._piece = order.utterance.piece
         self._skip = order.skip
+        self._said = order.said
 
     def messages(self, piece: Piece) -> list[Audio]:
-        """What is to be sent of the next piece: one message a frame, the frames of an earlier stream left out."""
+        """What is to be sent of the next piece: one message a frame, the frames of an earlier stream left out.
+
+        A span begins where the one before ended: an engine that estimates may think better of it meanwhile, and another
+        worker estimates otherwise.
+        """
         result = []
-        for index, span in enumerate(frame_spans(piece.marks, piece.frames)):
+        for index, (_, end) in enumerate(frame_spans(piece.marks, piece.frames)):
             last = piece.last and index + 1 == piece.frames
             if index >= self._skip:
-                result.append(self._message(piece, index, span, last))
+                begin, self._said = self._said, max(self._said, end)
+                result.append(self._message(piece, index, (begin, self._said), last))
         self._skip = max(0, self._skip - piece.frames)
         self._frame += piece.frames
         self._piece += 1
@@ -178,6 +189,7 @@ class Recital:
             seed=self._casting.seed,
             phrase_id=self._order.phrase.phrase_id,
             frame=self._frame + index + 1,
+            said=span[1],
             piece=self._piece,
             piece_frame=self._frame,
             text=self._text,

@@ -1,15 +1,15 @@
 """PURE: where a stream stands, as bytes that another worker understands.
 
-Layout, big endian: "TS", version, the fields of `Resume` in order, the CRC-32 of all that. 44 bytes plus the state.
+Layout, big endian: "TS", version, the fields of `Resume` in order, the CRC-32 of all that. 48 bytes plus the state.
 """
 
 import struct
 from dataclasses import dataclass
 from zlib import crc32
 
-_HEADER = struct.Struct(">2sBBQQIIIII")
+_HEADER = struct.Struct(">2sBBQQIIIIII")
 _CHECK = struct.Struct(">I")
-_MAGIC, _VERSION = b"TS", 1
+_MAGIC, _VERSION = b"TS", 2
 
 
 class ForeignBlob(ValueError):
@@ -26,6 +26,8 @@ class Resume:
     phrase_id: int
     frame: int
     """Frames of the phrase that were sent."""
+    said: int
+    """Code points of the phrase that those say. Where that is an estimate, another worker's may differ."""
     piece: int
     """Piece that holds the newest of them."""
     piece_frame: int
@@ -33,14 +35,14 @@ class Resume:
     text: int
     """`fingerprint` of the phrase's text."""
     maker: int
-    """`fingerprint` of what else the sound depends on: model, voice, speed, guidance."""
+    """`fingerprint` of what else the sound depends on: model, voice or recording, language, speed, guidance."""
     state: bytes = b""
     """The engine's own, to make that piece again."""
 
     def pack(self) -> bytes:
         """The blob."""
-        numbers = (self.seed, self.phrase_id, self.frame, self.piece, self.piece_frame, self.text, self.maker)
-        body = _HEADER.pack(_MAGIC, _VERSION, self.last, *numbers) + self.state
+        place = (self.seed, self.phrase_id, self.frame, self.said, self.piece, self.piece_frame)
+        body = _HEADER.pack(_MAGIC, _VERSION, self.last, *place, self.text, self.maker) + self.state
         return body + _CHECK.pack(crc32(body))
 
 
@@ -53,9 +55,9 @@ def unpack(blob: bytes) -> Resume:
     body, check = blob[: -_CHECK.size], blob[-_CHECK.size :]
     if _CHECK.unpack(check)[0] != crc32(body):
         raise ForeignBlob("damaged: the checksum does not fit")
-    _, _, last, seed, phrase_id, frame, piece, piece_frame, text, maker = _HEADER.unpack_from(body)
+    _, _, last, seed, phrase_id, frame, said, piece, piece_frame, text, maker = _HEADER.unpack_from(body)
     state = body[_HEADER.size :]
-    return Resume(bool(last), seed, phrase_id, frame, piece, piece_frame, text, maker, state)
+    return Resume(bool(last), seed, phrase_id, frame, said, piece, piece_frame, text, maker, state)
 
 
 def fingerprint(*parts: object) -> int:

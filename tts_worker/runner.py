@@ -1,23 +1,44 @@
 """Streams on tensors: a slot each, one frame a step, all of them in one batch. The engine's thread owns it.
 
-A step is: heads (semantic code, then the Euler steps), the frame's embedding, one position of the backbone. Everything
-that differs between streams lies in tensors with a row per slot, so that a step has the same shape whoever takes part.
+Steps, prompts and sound are started and not waited for: what they make comes back as downloads. Sound is decoded in a
+lane of its own, which yields to the steps.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
+from tts_worker.engine import Sound
+from tts_worker.lane import Download, Lane
 from tts_worker.model.backbone import Cache
 from tts_worker.model.codec import CodecState
 from tts_worker.model.config import SPECIALS
 from tts_worker.model.flow import GUIDANCE
-from tts_worker.model.frames import END, frame_of
 from tts_worker.model.network import Voxtral
-from tts_worker.model.noise import normal
+from tts_worker.model.reference import voice_rows
+from tts_worker.pieces import Frames
+from tts_worker.recorder import Recorder, compile_layers
+from tts_worker.streams import Streams, advance
+from tts_worker.tuning import Tuning, tuned
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The part of a prompt that all streams of a voice share, computed once."""
+
+    cache: Cache
+    """Of one row."""
+
+    @property
+    def length(self) -> int:
+        """Positions."""
+        return self.cache.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,125 +46,169 @@ class Beginning:
     """A stream that is to enter a slot."""
 
     slot: int
-    voice: str
+    prefix: Prefix
     ids: Sequence[int]
     """The prompt behind the voice."""
     seed: int
     guidance: float = GUIDANCE
-    frames: Tensor | None = None
+    frames: Frames | None = None
     """[n, books] Frames that were made already, shifted."""
+
+    @property
+    def positions(self) -> int:
+        """What it takes of its slot before the first new frame."""
+        return self.prefix.length + len(self.ids) + (0 if self.frames is None else len(self.frames))
 
 
 @dataclass(frozen=True, slots=True)
-class _Prefix:
-    """The part of a prompt that all streams of a voice share, computed once."""
+class Made:
+    """The frames of a step, on their way."""
 
-    keys: Tensor
-    """[layers, 1, kv heads, length, K]"""
-    values: Tensor
+    slots: tuple[int, ...]
+    download: Download
 
-    @property
-    def length(self) -> int:
-        return self.keys.shape[3]
+    def take(self) -> tuple[Frames, list[bool]]:
+        """[n, books] shifted codes of the slots, in order, and whether all of a slot's numbers were finite."""
+        frames, finite = self.download.take()
+        index = list(self.slots)
+        return frames[index].astype(np.uint16), finite[index].tolist()
 
 
 class Runner:
     """`slots` streams of up to `length` positions each."""
 
-    def __init__(self, model: Voxtral, slots: int, length: int) -> None:
-        weight = model.text_embedding.weight
+    def __init__(self, model: Voxtral, slots: int, length: int, tuning: Tuning | None = None) -> None:
         self.model, self.slots, self.length = model, slots, length
-        self._device, self._dtype = weight.device, weight.dtype
-        self._cache = Cache.empty(model.config, slots, length, self._dtype, self._device)
-        self._codec: CodecState = model.decoder.fresh(slots)
-        self._prefixes: dict[str, _Prefix] = {}
-        self._state = torch.zeros(slots, model.config.dim, dtype=self._dtype, device=self._device)
-        self._position = torch.zeros(slots, dtype=torch.int64, device=self._device)
-        self._frame = torch.zeros_like(self._position)
-        self._seed = torch.zeros_like(self._position)
-        self._guidance = torch.ones(slots, device=self._device)
+        self._device = model.text_embedding.weight.device
+        self.tuning = tuning or tuned(self._device.type, slots)
+        self._steps, self._sounds = Lane(self._device, urgent=True), Lane(self._device, urgent=False)
+        self._streams = Streams.empty(model, slots, length)
+        with torch.inference_mode():
+            self._codec: CodecState = model.decoder.fresh(slots)
+        self._recorder = Recorder(lambda shape: advance(model, self._streams, shape))
+        # The host's own account of the streams, so that no step has to ask the device.
+        self._reach = [0] * slots  # positions so far, 0 where nobody speaks
+        self._guided = [False] * slots
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)  # what was loaded is there for all lanes
+        if self.tuning.compiled:
+            compile_layers(model)
+        if self.tuning.recorded:
+            with self._steps.work():
+                self._recorder.record(self.tuning.shapes(length))
 
     # -- prompts -----------------------------------------------------------------------------------------------------
 
-    @torch.inference_mode()
-    def add_voice(self, name: str, ids: Sequence[int], rows: Tensor) -> None:
-        """Compute what all streams of a voice begin with. The name is the key: the ids of two voices may be equal."""
-        cache = Cache.empty(self.model.config, 1, len(ids), self._dtype, self._device)
-        inputs = self.model.prompt(torch.tensor(ids, device=self._device), rows.to(self._device))
-        self.model.backbone(inputs[None], torch.arange(len(ids), device=self._device)[None], cache)
-        self._prefixes[name] = _Prefix(cache.keys, cache.values)
+    def voice(self, ids: Sequence[int], rows: Tensor) -> Prefix:
+        """What all streams of a voice begin with: its part of the prompt, and the rows that stand in it [N, D].
+        Raises ValueError where the two do not fit."""
+        with self._steps.work():
+            cache = self._scratch(1, len(ids))
+            inputs = self.model.prompt(self._uploaded(ids), self._steps.upload(rows.cpu()))
+            places = torch.arange(len(ids), device=self._device)
+            self.model.backbone(inputs[None], places[None], cache)
+            return Prefix(cache)
 
-    def positions(self, voice: str, ids: Sequence[int], frames: int) -> int:
-        """What a stream of so many frames needs of its slot."""
-        return self._prefixes[voice].length + len(ids) + frames
+    def rows_of(self, samples: Sound) -> Tensor:
+        """A voice's rows [N, D] from a recording, mono at the codec's rate. Raises ValueError without an encoder."""
+        with self._steps.work():
+            return voice_rows(self.model, self._steps.upload(torch.tensor(samples))).cpu()
 
-    @torch.inference_mode()
-    def begin(self, start: Beginning) -> None:
-        """Put a stream into its slot: the prompt, and the frames made already, go through the backbone.
+    def begin(self, starts: Sequence[Beginning]) -> None:
+        """Put streams into their slots: the prompts, and the frames made already, go through the backbone together.
 
-        Raises ValueError when it does not fit. What was in the slot is forgotten. The codec begins anew: who goes on
+        Raises ValueError when one does not fit. What was in the slots is forgotten. The codec begins anew: who goes on
         with a stream decodes its frames first.
         """
-        prefix, slot = self._prefixes[start.voice], start.slot
-        made = 0 if start.frames is None else len(start.frames)
-        if (needed := self.positions(start.voice, start.ids, made)) > self.length:
-            raise ValueError(f"the prompt takes {needed} positions of {self.length}")
-        row = self._cache.rows(slot, slot + 1, self.length)
-        row.keys.zero_()  # a stream that broke may have left numbers that are not finite
-        row.values.zero_()
-        row.keys[:, :, :, : prefix.length], row.values[:, :, :, : prefix.length] = prefix.keys, prefix.values
-        inputs = self.model.prompt(torch.tensor(start.ids, device=self._device))
-        if start.frames is not None:
-            inputs = torch.cat((inputs, self.model.frame_embedding(start.frames.to(self._device))))
-        end = prefix.length + len(inputs)
-        places = torch.arange(prefix.length, end, device=self._device)
-        self._state[slot] = self.model.backbone(inputs[None], places[None], row)[0, -1]
-        self._position[slot], self._frame[slot] = end, made
-        self._seed[slot], self._guidance[slot] = _signed(start.seed), start.guidance
-        self._codec = self._codec.restart(torch.arange(self.slots, device=self._device) == slot)
+        for start in starts:
+            if start.positions >= self.length:
+                raise ValueError(f"the prompt takes {start.positions} of {self.length} positions: no frame fits")
+        with self._sounds.work():
+            for start in starts:
+                self._codec.frames[start.slot] = 0
+        with self._steps.work():
+            for first in range(0, len(starts), self.tuning.prompts):
+                self._read(starts[first : first + self.tuning.prompts])
+
+    def _read(self, starts: Sequence[Beginning]) -> None:
+        """Prompts of several lengths, padded at their ends: what is computed there is overwritten before it is seen."""
+        inputs = [self._inputs(start) for start in starts]
+        padded = pad_sequence(inputs, batch_first=True)  # [B, T, D]
+        firsts = self._uploaded([start.prefix.length for start in starts])
+        places = firsts[:, None] + torch.arange(padded.shape[1], device=self._device)
+        places = places.clamp(max=self.length - 1)  # where padding would leave the slot
+        end = min(self.length, max(start.prefix.length for start in starts) + padded.shape[1])
+        cache = self._scratch(len(starts), end)
+        for row, start in enumerate(starts):
+            cache.both[:, :, row, :, : start.prefix.length] = start.prefix.cache.both[:, :, 0]
+        states = self.model.backbone(padded, places, cache)
+        for row, start in enumerate(starts):
+            self._enter(start, cache.rows(row, row + 1, end), states[row, len(inputs[row]) - 1])
+
+    def _inputs(self, start: Beginning) -> Tensor:
+        """[T, D] What follows the voice."""
+        inputs: Tensor = self.model.text_embedding(self._uploaded(start.ids))
+        if start.frames is None or not len(start.frames):
+            return inputs
+        frames = self._steps.upload(torch.from_numpy(start.frames.astype(np.int64)))
+        return torch.cat((inputs, self.model.frame_embedding(frames)))
+
+    def _enter(self, start: Beginning, cache: Cache, state: Tensor) -> None:
+        """Write a stream into its slot."""
+        streams, slot = self._streams, start.slot
+        mine = streams.cache.rows(slot, slot + 1, self.length)
+        mine.both.zero_()  # a stream that broke may have left numbers that are not finite
+        mine.both[..., : cache.length, :] = cache.both
+        streams.state[slot] = state
+        streams.position[slot] = self._reach[slot] = start.positions
+        streams.number[slot] = 0 if start.frames is None else len(start.frames)
+        streams.seed[slot], streams.guidance[slot] = _signed(start.seed), start.guidance
+        self._guided[slot] = start.guidance != 1
+
+    def _scratch(self, rows: int, length: int) -> Cache:
+        return Cache.empty(self.model.config, rows, length, self.model.text_embedding.weight.dtype, self._device)
+
+    def _uploaded(self, numbers: Sequence[int]) -> Tensor:
+        return self._steps.upload(torch.tensor(numbers, dtype=torch.int64))
+
+    def leave(self, slot: int) -> None:
+        """The slot's stream is over."""
+        self._reach[slot] = 0
 
     # -- frames ------------------------------------------------------------------------------------------------------
 
-    @torch.inference_mode()
-    def step(self, active: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """The next frame of some slots: codes [n, books], shifted, and [n] whether all is finite. On the CPU."""
-        rows = max(active) + 1
+    def step(self, active: Sequence[int]) -> Made:
+        """Begin to make the next frame of some slots."""
+        rows = self.tuning.shape(max(active) + 1, 1, self.length, True).rows
+        # A stream that waits is computed, too: its next position must not be another one, which is in use.
+        reach = 1 + max(self._reach[:rows])
+        shape = self.tuning.shape(rows, reach, self.length, any(self._guided[slot] for slot in active))
         taking_part = torch.zeros(rows, dtype=torch.bool)
         taking_part[list(active)] = True
-        frames, finite = self._advance(rows, taking_part.to(self._device))
-        index = torch.tensor(active, device=self._device)
-        return frames[index].cpu(), finite[index].cpu()
-
-    def _advance(self, rows: int, active: Tensor) -> tuple[Tensor, Tensor]:
-        """One frame of slots 0 … rows − 1; those that are not `active` are computed, too, and stay where they are."""
-        state, position, number = self._state[:rows], self._position[:rows], self._frame[:rows]
-        heads = self.model.heads
-        logits = heads.semantic_logits(state)
-        logits[:, END].masked_fill_(number == 0, -math.inf)  # there is always something to say
-        noise = normal(self._seed[:rows], number, heads.books).to(self._dtype)
-        values = heads.sample(state, noise, self._guidance[:rows])
-        finite = state.isfinite().all(-1) & values.isfinite().all(-1)
-        # What is no number has no code either, and a code that does not exist would stop every stream.
-        frames = frame_of(logits.argmax(-1), values.nan_to_num(), self.model.config.audio.acoustic_codebook_size)
-        following = self.model.backbone(
-            self.model.frame_embedding(frames)[:, None], position[:, None], self._cache.rows(0, rows, self.length)
-        )[:, 0]
-        self._state[:rows] = torch.where(active[:, None], following, state)
-        self._position[:rows] = (position + active).clamp(max=self.length - 1)
-        self._frame[:rows] = number + active
-        return frames, finite
+        for slot in active:
+            self._reach[slot] = min(self._reach[slot] + 1, self.length - 1)
+        streams = self._streams
+        with self._steps.work():
+            streams.active[:rows].copy_(self._steps.upload(taking_part), non_blocking=True)
+            self._recorder.run(shape)
+            made = self._steps.download(streams.frames[:rows], streams.finite[:rows])
+        return Made(tuple(active), made)
 
     # -- sound -------------------------------------------------------------------------------------------------------
 
-    @torch.inference_mode()
-    def decode(self, slots: Sequence[int], frames: Tensor) -> Tensor:
-        """The next frames [n, T, books], shifted, of some slots → samples [n, T · frame], float32, on the CPU."""
-        index = torch.tensor(slots, device=self._device)
-        rows = self._codec.rows(index)
-        samples, rows = self.model.decoder((frames.to(self._device) - SPECIALS).clamp(min=0), rows)
-        self._codec.put(index, rows)
-        sound: Tensor = samples.float().clamp(-1, 1).cpu()
-        return sound
+    def decode(self, slots: Sequence[int], frames: npt.NDArray[np.integer]) -> Download:
+        """Begin to decode the next frames [n, T, books], shifted, of some slots: samples [n, T · frame], float32."""
+        with self._sounds.work():
+            index = self._sounds.upload(torch.tensor(slots))
+            codes = self._sounds.upload(torch.from_numpy(np.maximum(frames.astype(np.int64) - SPECIALS, 0)))
+            samples, rows = self.model.decoder(codes, self._codec.rows(index))
+            self._codec.put(index, rows)
+            return self._sounds.download(samples.float().clamp(-1, 1))
+
+
+def sound_of(download: Download) -> Sound:
+    """What `Runner.decode` has begun."""
+    return cast(Sound, download.take()[0])
 
 
 def _signed(seed: int) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from services.errors import ServiceError
 from tts_worker.build import studio
 from tts_worker.casting import Open, cast
 from tts_worker.desk import Format
-from tts_worker.request import Flush, Phrase, Stream
+from tts_worker.request import Audio, Flush, Phrase, Recital, Stream
 from tts_worker.settings import TtsSettings
 from tts_worker.sound import Encoding
 from tts_worker.studio import Studio
@@ -26,6 +27,7 @@ class Wish:
     speed: float
     seed: int
     voice: str
+    language: str
 
 
 def say(settings: TtsSettings, wish: Wish) -> None:
@@ -45,31 +47,47 @@ def say(settings: TtsSettings, wish: Wish) -> None:
 
 
 async def _speak(settings: TtsSettings, wish: Wish) -> bytes:
+    opening = Open(
+        voice=wish.voice,
+        language=wish.language,
+        sample_rate=wish.rate,
+        encoding=Encoding.PCM_S16LE,
+        speed=wish.speed,
+        seed=wish.seed,
+    )
     stage = studio(settings)
-    await stage.start()
     try:
-        return await _perform(stage, wish)
+        await stage.start()
+        return b"".join(data for _, data in await perform(stage, opening, [Phrase(1, wish.text)]))
     finally:
         await stage.close()
 
 
-async def _perform(stage: Studio, wish: Wish) -> bytes:
-    opening = Open(
-        voice=wish.voice, sample_rate=wish.rate, encoding=Encoding.PCM_S16LE, speed=wish.speed, seed=wish.seed
-    )
-    casting = cast(opening, stage.model, stage.voices, wish.seed)
+async def perform(stage: Studio, opening: Open, phrases: Sequence[Phrase]) -> list[tuple[Audio, bytes]]:
+    """All messages of one stream, in PCM_S16LE, and their bytes. Raises ServiceError."""
+    casting = cast(opening, stage.company, default_seed=0)
     stream = Stream(casting)
-    stream.take(Phrase(1, wish.text))
+    for phrase in phrases:
+        stream.take(phrase)
     stream.take(Flush())
-    sound = b""
+    size = 2 * casting.frame_samples
+    messages: list[tuple[Audio, bytes]] = []
     seat = stage.enter()
-    while order := stream.next():
-        async for _, data in seat.speak(order.utterance, Format(casting.rate, casting.encoding)):
-            sound += data
-    return sound
+    try:
+        while order := stream.next():
+            recital = Recital(order, casting)
+            async for piece, data in seat.speak(order.utterance, Format(casting.rate, casting.encoding)):
+                messages += [(audio, data[audio.piece_frame * size :][:size]) for audio in recital.messages(piece)]
+    finally:
+        seat.leave()
+    return messages
 
 
 def voices(settings: TtsSettings) -> None:
-    """List the voices on stdout."""
-    for voice in studio(settings).voices:
+    """List the voices on stdout. What prevents it is one line on stderr and exit code 1."""
+    try:
+        stage = studio(settings)
+    except ServiceError as error:
+        sys.exit(str(error))
+    for voice in stage.voices:
         sys.stdout.write(f"{voice.name}  {', '.join(voice.languages)}  {voice.description}\n")

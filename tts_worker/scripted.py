@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.errors import InvalidRequest
 from tts_worker.engine import FRAME, SAMPLE_RATE, Mark, Piece, Utterance, Voice
 from tts_worker.sound import faded
 from tts_worker.text import prepare, split
@@ -48,6 +49,11 @@ class ScriptedEngine:
         return (Voice("heart", ("en-US",), "a hum of the length of speech"),)
 
     @property
+    def clones(self) -> bool:
+        """A hum has no voice."""
+        return False
+
+    @property
     def batch(self) -> int:
         """One at a time, like the real one."""
         return 1
@@ -56,9 +62,11 @@ class ScriptedEngine:
         """Nothing to load."""
 
     def begin(self, utterance: Utterance) -> ScriptedSpeech:
-        """Cut the text."""
+        """Cut the text. Raises InvalidRequest."""
         prepared = prepare(utterance.text)
         units = split(prepared.text, _UNIT)
+        if utterance.piece >= len(units):
+            raise InvalidRequest("open.resume", f"piece {utterance.piece}; the phrase has {len(units)}")
         return ScriptedSpeech(utterance, prepared.text, prepared.origins, units, utterance.piece)
 
     def step(self, speeches: Sequence[ScriptedSpeech]) -> list[Piece]:

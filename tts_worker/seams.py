@@ -3,6 +3,7 @@
 For joins between phrases, between pieces, and between two workers of which the second went on for the first.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,29 @@ class Seam:
         if self.gap > 0.6:
             found.append(f"a gap of {self.gap:.2f} s")
         return found
+
+
+@dataclass(frozen=True)
+class Join:
+    """A place that was looked at."""
+
+    where: str
+    seconds: float
+    """From the beginning of the recording."""
+    seam: Seam
+
+
+def table(joins: Sequence[Join]) -> str:
+    """One line a join, with what can be heard there."""
+    width = max([len(join.where) for join in joins], default=0)
+    lines = [f"{'':{width}}       s    gap   level   pitch  click   (s, dB, semitones, times the steps around)"]
+    for join in joins:
+        seam = join.seam
+        pitch = "-" if seam.pitch_jump is None else f"{seam.pitch_jump:+.1f}"
+        verdict = ", ".join(seam.audible) or "cannot be heard"
+        numbers = f"{join.seconds:8.3f} {seam.gap:6.2f}  {seam.level_jump:+6.1f}  {pitch:>6} {seam.click:6.2f}"
+        lines.append(f"{join.where:{width}}{numbers}   {verdict}")
+    return "\n".join(lines) + "\n"
 
 
 def seam_at(samples: Sound, rate: int, place: int) -> Seam:

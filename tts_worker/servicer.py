@@ -12,8 +12,8 @@ from protos import text_to_speech_pb2 as pb
 from services.errors import InvalidRequest, translated
 from services.server import Drain
 from services.telemetry import call_id
+from tts_worker import samples
 from tts_worker.casting import Open, speaks
-from tts_worker.engine import SAMPLE_RATE
 from tts_worker.request import Command, Flush, Phrase, Stop
 from tts_worker.session import Done, Event, Leaving, Opened, Session, Sounding
 from tts_worker.sound import Encoding
@@ -58,7 +58,7 @@ class TextToSpeech(text_to_speech_pb2_grpc.TextToSpeechServicer):
                     languages=voice.languages,
                     description=voice.description,
                     sample=self._studio.samples[voice.name],
-                    sample_rate=SAMPLE_RATE,
+                    sample_rate=samples.RATE,
                 )
                 for voice in self._studio.voices
                 if speaks(voice, request.language)
@@ -124,5 +124,5 @@ def _open(message: pb.Open) -> Open:
         guidance=message.guidance if message.HasField("guidance") else None,
         speed=message.speed if message.HasField("speed") else None,
         resume=message.resume if message.HasField("resume") else None,
-        reference_audio=message.HasField("reference_audio"),
+        reference_audio=message.reference_audio if message.HasField("reference_audio") else None,
     )

@@ -73,7 +73,7 @@ class Session:
         first = await anext(commands, None)
         if not isinstance(first, Open):
             raise InvalidRequest("open", "must be the first message of a stream")
-        casting = cast(first, self._studio.model, self._studio.voices, self._default_seed)
+        casting = cast(first, self._studio.company, self._default_seed)
         self._seat = self._studio.enter()
         try:
             yield Opened(casting)

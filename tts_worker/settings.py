@@ -22,12 +22,20 @@ class TtsSettings(ServiceSettings):
         description="voxtral: folder with params.json, consolidated.safetensors, voice_embedding/*.pt, and tekken.json "
         "unless the model reads bytes.",
     )
-    slots: int = Field(8, ge=1, le=2000, description="voxtral: phrases spoken at the same time; each takes cache.")
+    cache_mib: int = Field(
+        1024,
+        ge=1,
+        description="voxtral: memory for phrases under way, which says how many can be spoken at once. The 4 B model "
+        "takes 104 KiB for a position.",
+    )
     positions: int = Field(
         1024,
         ge=64,
         le=65536,
         description="voxtral: voice, text and frames of a phrase together; 12.5 frames are a second.",
+    )
+    compile: bool = Field(
+        False, description="voxtral: layers go through torch.compile, which takes minutes at the start."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="voxtral: auto takes a GPU where there is one.")
     model_file: str = Field("", description="Another ONNX export of the hibari network; empty takes the packaged one.")

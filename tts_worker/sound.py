@@ -1,4 +1,4 @@
-"""PURE: from an engine's samples to what goes over the wire, and the trimming of silences."""
+"""PURE: from an engine's samples to what goes over the wire; silences trimmed, borders without clicks."""
 
 from enum import Enum
 
@@ -50,12 +50,35 @@ def voiced_range(loud: npt.NDArray[np.bool_]) -> tuple[int, int]:
 
 def faded(samples: Sound) -> Sound:
     """A copy that rises from zero and falls to zero within 5 ms."""
+    return fade_in(fade_in(samples)[::-1])[::-1].copy()
+
+
+def fade_in(samples: Sound) -> Sound:
+    """A copy that rises from zero within 5 ms, or within its first half."""
     result = samples.copy()
-    length = min(_FADE, len(samples) // 2)
-    ramp = np.linspace(0.0, 1.0, length, endpoint=False, dtype=np.float32)
-    result[:length] *= ramp
-    result[len(result) - length :] *= ramp[::-1]
+    ramp = _rise(min(_FADE, len(samples) // 2))
+    result[: len(ramp)] *= ramp
     return result
+
+
+def fade_out(samples: Sound) -> Sound:
+    """A copy of a phrase's last piece that falls to zero within 5 ms and is silent for the last 10: at other rates
+    nothing of those is heard (see `encode`)."""
+    result = np.zeros_like(samples)
+    end = len(samples) - _LAG
+    result[:end] = fade_in(samples[:end][::-1])[::-1]
+    return result
+
+
+def released(level: float, length: int) -> Sound:
+    """[length] What follows a sound that broke off at `level`: a fall to zero within 5 ms, then silence."""
+    return np.asarray(np.pad(level * _rise(_FADE)[::-1], (0, length - _FADE)), np.float32)
+
+
+def _rise(length: int) -> Sound:
+    """Half a wave of a cosine, from 0 to almost 1."""
+    phase = np.arange(length, dtype=np.float32) / max(1, length)
+    return np.asarray((1 - np.cos(np.pi * phase)) / 2, np.float32)
 
 
 def encode(samples: Sound, rate: int, encoding: Encoding, before: Sound | None = None) -> bytes:

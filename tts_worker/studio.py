@@ -3,16 +3,18 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Hashable
+from contextlib import aclosing
 from typing import Any
 
-from services.errors import Unavailable
-from tts_worker import metrics
+from services.errors import ServiceError, Unavailable
+from services.telemetry import Plain
+from tts_worker import metrics, samples
 from tts_worker.admission import Places
+from tts_worker.casting import Company
 from tts_worker.desk import Desk, Format
-from tts_worker.engine import SAMPLE_RATE, Engine, EngineError, Piece, Utterance, Voice
+from tts_worker.engine import FRAME_SECONDS, Engine, EngineError, Piece, Utterance, Voice
 from tts_worker.sound import Encoding
 
-SAMPLE_TEXT = "Hello! This is how I sound. May I help you?"
 log = logging.getLogger(__name__)
 
 
@@ -46,7 +48,7 @@ class Studio:
         self._places = Places(places, tuple(desk.line for desk in self._desks))
         self._workers: list[asyncio.Task[None]] = []
         self.samples: dict[str, bytes] = {}
-        """A sentence by each voice, PCM_S16LE at 24000, once `start` has returned."""
+        """A sentence by each voice, PCM_S16LE at `samples.RATE`, once `start` has returned."""
 
     @property
     def model(self) -> str:
@@ -59,33 +61,36 @@ class Studio:
         return self._desks[0].engine.voices
 
     @property
+    def company(self) -> Company:
+        """What streams are cast from, once `start` has returned."""
+        return Company(self.model, self.voices, self._desks[0].engine.clones)
+
+    @property
     def streams(self) -> int:
         """Places that are taken."""
         return self._places.taken
 
     async def start(self) -> None:
-        """Load the engines and let each speak once. Raises Unavailable with a line for the operator."""
+        """Load the engines, let each speak once, and the first one with all voices, as many at a time as it takes.
+        Raises Unavailable with a line for the operator."""
         for desk in self._desks:
             try:
                 await desk.thread.run(desk.engine.load)
             except EngineError as error:
                 raise Unavailable(str(error)) from None
             self._workers.append(asyncio.create_task(desk.work()))
-            for voice in self.voices:
-                self.samples[voice.name] = await self._sample(desk, voice)
-        log.info("engine loaded", extra={"model": self.model, "threads": len(self._desks)})
+            # What calls ask for is warm: network, dictionary, resampler.
+            await _sample(desk, self.voices[0], Format(8000, Encoding.MULAW))
+        first = self._desks[0]
+        places = asyncio.Semaphore(first.engine.batch)
 
-    async def _sample(self, desk: Desk, voice: Voice) -> bytes:
-        desk.line.enter(voice)
-        seat = Seat(desk, voice, lambda: None)
-        utterance = Utterance(SAMPLE_TEXT, voice.name, seed=0)
-        try:
-            async for _ in seat.speak(utterance, Format(8000, Encoding.MULAW)):
-                pass  # what calls ask for is warm: network, dictionary, resampler
-            full = Format(SAMPLE_RATE, Encoding.PCM_S16LE)
-            return b"".join([data async for _, data in seat.speak(utterance, full)])
-        finally:
-            seat.leave()
+        async def keep_sample(voice: Voice) -> None:
+            async with places:
+                sound = await _sample(first, voice, Format(samples.RATE, Encoding.PCM_S16LE))
+                self.samples[voice.name] = sound[: round(samples.SECONDS * samples.RATE) * 2]
+
+        await asyncio.gather(*map(keep_sample, self.voices))
+        log.info("engine loaded", extra={"model": Plain(self.model), "threads": len(self._desks)})
 
     def enter(self) -> Seat:
         """A place, until `Seat.leave`. Raises Busy."""
@@ -101,3 +106,23 @@ class Studio:
         await asyncio.gather(*self._workers, return_exceptions=True)
         for desk in self._desks:
             await desk.thread.close()
+
+
+async def _sample(desk: Desk, voice: Voice, format_: Format) -> bytes:
+    """How the voice sounds, at least `samples.SECONDS` of it if it talks so long. Raises Unavailable."""
+    desk.line.enter(voice)
+    seat = Seat(desk, voice, lambda: None)
+    language = voice.languages[0]
+    utterance = Utterance(samples.sample_text(language), voice.name, seed=0, language=language)
+    sound, seconds = b"", 0.0
+    try:
+        async with aclosing(seat.speak(utterance, format_)) as pieces:
+            async for piece, data in pieces:
+                sound, seconds = sound + data, seconds + piece.frames * FRAME_SECONDS
+                if seconds >= samples.SECONDS:
+                    break
+    except ServiceError as error:
+        raise Unavailable(f"voice {voice.name} cannot speak: {error}") from None
+    finally:
+        seat.leave()
+    return sound

@@ -1,72 +1,71 @@
 """The flow-matching engine: phrases of text in slots of a runner, pieces of sound out. See `tts_worker.engine`."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from services.errors import Busy, InternalError, InvalidRequest, ServiceError
-from tts_worker.engine import FRAME, SAMPLE_RATE, EngineError, Mark, Piece, Sound, Utterance, Voice
-from tts_worker.model.files import Files, ModelFiles
+from tts_worker.engine import FRAME, SAMPLE_RATE, EngineError, Piece, Sound, Utterance, Voice
+from tts_worker.lane import Download
+from tts_worker.model.files import Files, ModelFiles, Source
 from tts_worker.model.flow import GUIDANCE
-from tts_worker.model.frames import END
 from tts_worker.model.prompt import text_ids, voice_ids
-from tts_worker.normalise import Normalised, normalise
-from tts_worker.pieces import Frames, Pace, joined, longest, pack, piece_length, piece_start, unpack
-from tts_worker.runner import Beginning, Runner
-from tts_worker.sound import HISTORY
+from tts_worker.model.voices import languages
+from tts_worker.normalise import normalise
+from tts_worker.pieces import Frames, Pace, checked, longest, unpack
+from tts_worker.room import Room
+from tts_worker.runner import Beginning, Made, Prefix, Runner, sound_of
+from tts_worker.speaking import Cut, Speaking
+from tts_worker.tuning import Tuning, tuned
 
 log = logging.getLogger(__name__)
+_CLONES_KEPT = 16
+"""Voices from recordings that stay in memory when nobody speaks with them."""
+_HEARD_AT_ONCE = 64
+"""Frames of another worker's that the codec sees again in one go: its cost grows with their square."""
+_FIXED = 5
+"""Positions of a phrase that do not grow with its text."""
 
-_REGIONS = {
-    "en": ("en-US", "en-GB"), "fr": ("fr-FR",), "de": ("de-DE",), "es": ("es-ES",), "nl": ("nl-NL",),
-    "pt": ("pt-PT", "pt-BR"), "it": ("it-IT",), "hi": ("hi-IN",), "ar": ("ar",),
-}  # fmt: skip
-"""Languages of the family."""
+
+@dataclass(frozen=True)
+class _Entry:
+    """A phrase whose prompt is still to be read."""
+
+    speech: Speaking
+    beginning: Beginning
+    heard: Frames
+    """Of another worker's: the codec has to see them again."""
 
 
-@dataclass(eq=False)
-class Speaking:
-    """One phrase under way."""
+@dataclass(frozen=True)
+class _Decoding:
+    """Pieces of equal length on their way through the codec."""
 
-    utterance: Utterance
-    spoken: Normalised
-    """The text as the model reads it."""
-    slot: int
-    most: int
-    """Frames after which it is ended."""
-    piece: int
-    """Index of the next piece."""
-    frames: list[Frames] = field(default_factory=list)
-    """All so far, [books] each, shifted; without END."""
-    decoded: int = 0
-    ended: bool = False
-    remade: bool = False
-    """The next piece was made before: its frames are there."""
-    tail: Sound = field(default_factory=lambda: np.zeros(HISTORY, np.float32))
-    """The end of the sound so far."""
-
-    @property
-    def due(self) -> bool:
-        """The next piece can be decoded. One that is not the first waits for a frame more, which may be the end: who
-        gets a phrase's last sound is told so with it."""
-        waiting = len(self.frames) - self.decoded
-        wanted = piece_length(self.piece)
-        return self.ended or self.remade or waiting >= wanted + (self.piece > 0)
+    cuts: list[tuple[Speaking, Cut]]
+    download: Download
 
 
 class VoxtralEngine:
-    """`files` says what is loaded; the cache takes at most `slots` phrases of `length` positions."""
+    """`files` says what is loaded, `room` how much memory phrases may take."""
 
-    def __init__(self, files: Files, slots: int, length: int) -> None:
-        self._files, self._slots, self._length = files, slots, length
-        self._free: list[int] = []
+    def __init__(self, files: Source, room: Room, tune: Callable[[str, int], Tuning] = tuned) -> None:
+        self._files, self._room, self._tune = files, room, tune
+        self._slots = room.slots(files.config, files.bytes_per_number)
+        self._free: list[int] = list(range(self._slots))
         self._paces: dict[str, Pace] = {}
+        self._voices: dict[str, Prefix] = {}
+        self._clones: OrderedDict[str, Prefix] = OrderedDict()
         self._loaded: ModelFiles | None = None
         self._runner: Runner | None = None
+        self._entries: list[_Entry] = []  # their prompts are read in the next step
+        self._steps: list[tuple[list[Speaking], Made]] = []  # started, oldest first
+        self._decodings: list[_Decoding] = []
 
     @property
     def model(self) -> str:
@@ -76,7 +75,12 @@ class VoxtralEngine:
     @property
     def voices(self) -> tuple[Voice, ...]:
         """The reference voices."""
-        return tuple(Voice(name, _languages(name), "reference voice") for name in self._files.voice_names)
+        return tuple(Voice(name, languages(name), "reference voice") for name in self._files.voice_names)
+
+    @property
+    def clones(self) -> bool:
+        """Where the model has the codec's encoder."""
+        return self._loaded is not None and self._loaded.model.encoder is not None
 
     @property
     def batch(self) -> int:
@@ -85,129 +89,162 @@ class VoxtralEngine:
 
     def load(self) -> None:
         """Read the weights, make the cache, compute what phrases of a voice share. Raises EngineError."""
-        self._loaded = self._files.load(self._length)
-        model = self._loaded.model
+        loaded = self._files.load(self._room.positions)
+        model = loaded.model
         if (model.config.codec.sampling_rate, model.config.codec.frame) != (SAMPLE_RATE, FRAME):
             raise EngineError(f"{self.model}: the codec must give frames of {FRAME} samples at {SAMPLE_RATE} Hz")
-        model.decoder.fold()
-        self._runner = Runner(model, self._slots, self._length)
-        for name, rows in self._loaded.voices.items():
-            self._runner.add_voice(name, voice_ids(self._loaded.tokenizer, len(rows)), rows)
-            self._paces[name] = Pace()
-        for voice in self.voices:
-            for language in voice.languages:
-                normalise("", language)  # reads the language's data now and not while a caller waits
-        self._free = list(range(self._slots))
+        try:
+            tuning = self._tune(self._files.device, self._slots)
+            runner = Runner(model, self._slots, self._room.positions, tuning)
+        except torch.OutOfMemoryError as error:
+            raise EngineError(f"{self._slots} slots do not fit into the device's memory: {error}") from None
+        for name, rows in loaded.voices.items():
+            self._voices[name] = runner.voice(voice_ids(loaded.tokenizer, len(rows)), rows)
+        for language in {language for voice in self.voices for language in voice.languages}:
+            normalise("", language)  # reads the language's data now and not while a caller waits
+        self._loaded, self._runner = loaded, runner
+        log.info("slots", extra={"slots": self._slots, "positions": self._room.positions})
+
+    # -- phrases -----------------------------------------------------------------------------------------------------
 
     def begin(self, utterance: Utterance) -> Speaking:
-        """Take a slot and read the prompt. Raises Busy and InvalidRequest."""
+        """Take a slot; the prompt is read with the next step. Raises Busy and InvalidRequest."""
         runner, files = self._running()
         if utterance.speed != 1.0:
             raise InvalidRequest("open.speed", f"{utterance.speed:g}; this engine speaks at its own speed, 1")
-        spoken = normalise(utterance.text, utterance.language or _languages(utterance.voice)[0])
+        prefix = self._prefix(utterance)
+        spoken = normalise(utterance.text, utterance.language or languages(utterance.voice)[0])
         ids = text_ids(files.tokenizer, spoken.text)
-        room = runner.length - runner.positions(utterance.voice, ids, 0)
-        if room <= 0:
-            raise InvalidRequest(
-                "phrase.text", f"{len(ids)} tokens are more than a stream has room for; send it in parts"
-            )
-        if not self._free:
-            raise Busy(f"all {self._slots} slots speak")
+        space, needed = runner.length - prefix.length - 1, self._pace(utterance).needed(spoken.text)
+        room = space - len(ids)
+        # Another worker, with another pace, has found that a phrase under way fits.
+        if room < needed and not utterance.state:
+            fitting = max(0, (space - _FIXED) * len(utterance.text) // (len(ids) + needed - _FIXED) - 1)
+            problem = f"{len(utterance.text)} characters; a phrase has room for about {fitting}, send it in parts"
+            raise InvalidRequest("phrase.text", problem)
+        audio = files.model.config.audio
         try:
-            made = unpack(utterance.state, files.model.config.audio.codebooks)
+            made = checked(unpack(utterance.state, audio.codebooks), utterance.piece, audio)
+            if len(made) > room:
+                raise ValueError(f"{len(made)} frames; a phrase has room for {room}")
         except ValueError as error:
             raise InvalidRequest("open.resume", str(error)) from None
-        speech = Speaking(utterance, spoken, min(self._free), min(room, longest(spoken.text)), utterance.piece)
+        if not self._free:
+            raise Busy(f"all {self._slots} slots speak")
+        most = min(room, max(needed, longest(spoken.text)))
+        speech = Speaking(utterance, spoken, min(self._free), most, audio.codebooks, utterance.piece)
         self._free.remove(speech.slot)
-        try:
-            self._enter(speech, ids, made)
-        except BaseException:
-            self.end(speech)
-            raise
+        heard = speech.go_on_from(made)
+        guidance = GUIDANCE if utterance.guidance is None else utterance.guidance
+        beginning = Beginning(speech.slot, prefix, ids, utterance.seed, guidance, speech.frames.copy())
+        self._entries.append(_Entry(speech, beginning, heard))
         return speech
 
-    def _enter(self, speech: Speaking, ids: list[int], made: Frames) -> None:
-        runner, _ = self._running()
-        if len(made) and made[-1, 0] == END:
-            made, speech.ended = made[:-1], True
-        speech.frames = list(made)
-        speech.decoded = min(piece_start(speech.piece), len(made))
-        speech.remade = len(made) > speech.decoded
-        utterance = speech.utterance
-        guidance = GUIDANCE if utterance.guidance is None else utterance.guidance
-        frames = torch.from_numpy(made.astype(np.int64)) if len(made) else None
-        runner.begin(Beginning(speech.slot, utterance.voice, ids, utterance.seed, guidance, frames))
-        if frames is not None and speech.decoded:
-            sound = runner.decode([speech.slot], frames[None, : speech.decoded]).numpy()[0]
-            speech.tail = np.concatenate((speech.tail, sound))[-HISTORY:]
+    def _prefix(self, utterance: Utterance) -> Prefix:
+        """Of a voice, or of a recording, whose turn it is to be forgotten last."""
+        runner, files = self._running()
+        if utterance.reference is None:
+            return self._voices[utterance.voice]
+        key = utterance.reference_key
+        if key not in self._clones:
+            positions = len(utterance.reference) // FRAME + 5
+            if positions >= runner.length:
+                raise InvalidRequest("open.reference_audio", f"takes {positions} positions of {runner.length}; cut it")
+            rows = runner.rows_of(utterance.reference)
+            self._clones[key] = runner.voice(voice_ids(files.tokenizer, len(rows)), rows)
+        self._clones.move_to_end(key)
+        while len(self._clones) > _CLONES_KEPT:
+            self._clones.popitem(last=False)
+        return self._clones[key]
 
-    def step(self, speeches: Sequence[Speaking]) -> list[Piece | ServiceError | None]:
-        """One frame for each that needs one, and the sound of those whose piece is complete."""
-        runner, _ = self._running()
-        results: dict[Speaking, Piece | ServiceError | None] = {}
-        if going := [speech for speech in speeches if not speech.due]:
-            frames, finite = runner.step([speech.slot for speech in going])
-            for speech, frame, fine in zip(going, frames.numpy().astype(np.uint16), finite.tolist(), strict=True):
-                self._take(speech, frame)
-                if not fine:
-                    log.error("a stream had numbers that are not finite")
-                    self.end(speech)
-                    results[speech] = InternalError("the voice broke; its phrase cannot go on")
-        results |= self._pieces([speech for speech in speeches if speech.due and speech not in results])
-        return [results.get(speech) for speech in speeches]
+    def _pace(self, utterance: Utterance) -> Pace:
+        return self._paces.setdefault(utterance.voice, Pace())  # recordings share one: they come and go
 
     def end(self, speech: Speaking) -> None:
         """Free the slot."""
-        self._free.append(speech.slot)
+        runner, _ = self._running()
+        if not speech.gone:
+            speech.gone = True
+            self._free.append(speech.slot)
+            runner.leave(speech.slot)
 
-    def _take(self, speech: Speaking, frame: Frames) -> None:
-        if frame[0] == END:
-            speech.ended = True
-        else:
-            speech.frames.append(frame)
-            if len(speech.frames) >= speech.most:
-                log.warning("a phrase found no end", extra={"frames": len(speech.frames)})
-                speech.ended = True
+    # -- steps -------------------------------------------------------------------------------------------------------
 
-    def _pieces(self, due: Sequence[Speaking]) -> dict[Speaking, Piece | ServiceError | None]:
-        """The next piece of each, decoded together where they are equally long."""
-        runner, files = self._running()
-        books = files.model.config.audio.codebooks
-        groups: dict[int, list[Speaking]] = {}
+    def step(self, speeches: Sequence[Speaking]) -> list[Piece | ServiceError | None]:
+        """One frame for each that needs one, and the sound of those whose piece is complete.
+
+        Where the device works beside the host, a step's frames are looked at when the next step has been started, and
+        sound when it is there: the device is never idle while there is something to say.
+        """
+        runner, _ = self._running()
+        self._enter()
+        if hungry := [speech for speech in speeches if speech.hungry]:
+            for speech in hungry:
+                speech.asked += 1
+            self._steps.append((hungry, runner.step([speech.slot for speech in hungry])))
+        while len(self._steps) > (runner.tuning.ahead if hungry else 0):
+            self._collect(*self._steps.pop(0))
+        results: dict[Speaking, Piece | ServiceError] = {}
+        for speech in speeches:
+            if speech.broken:
+                self.end(speech)
+                results[speech] = InternalError("the voice broke; its phrase cannot go on")
+        self._cut([speech for speech in speeches if speech.due])
+        results |= self._pieces(wait=not self._steps)
+        return [results.get(speech) for speech in speeches]
+
+    def _enter(self) -> None:
+        """Read prompts of new phrases, so many as are read together: those who speak wait for it."""
+        runner, _ = self._running()
+        waiting = [entry for entry in self._entries if not entry.speech.gone]  # some have left again
+        entries, self._entries = waiting[: runner.tuning.prompts], waiting[runner.tuning.prompts :]
+        if entries:
+            runner.begin([entry.beginning for entry in entries])
+        for entry in entries:
+            entry.speech.entered = True
+            for first in range(0, len(entry.heard), _HEARD_AT_ONCE):
+                part = entry.heard[None, first : first + _HEARD_AT_ONCE]
+                entry.speech.recall(sound_of(runner.decode([entry.speech.slot], part))[0])
+
+    def _collect(self, speeches: list[Speaking], made: Made) -> None:
+        """What has come of a step."""
+        for speech, frame, finite in zip(speeches, *made.take(), strict=True):
+            if not speech.take(frame):
+                log.warning("a phrase found no end", extra={"frames": speech.made})
+            if not finite and not speech.gone:
+                log.error("a stream had numbers that are not finite")
+                speech.broken = True
+
+    def _cut(self, due: Sequence[Speaking]) -> None:
+        """Begin to decode the next piece of each, together where they are equally long."""
+        runner, _ = self._running()
+        groups: dict[int, list[tuple[Speaking, Cut]]] = {}
         for speech in due:
-            groups.setdefault(self._count(speech), []).append(speech)
-        made: dict[Speaking, Piece | ServiceError | None] = {}
-        for count, group in groups.items():
-            if not count:  # the end came right behind what was sent as not the last
-                made |= {speech: self._piece(speech, np.zeros(FRAME, np.float32), 0, books) for speech in group}
-                continue
-            frames = np.stack([joined(s.frames[s.decoded : s.decoded + count], books) for s in group])
-            sounds = runner.decode([s.slot for s in group], torch.from_numpy(frames.astype(np.int64)))
-            made |= {s: self._piece(s, sound, count, books) for s, sound in zip(group, sounds.numpy(), strict=True)}
-        return made
+            cut = speech.next_cut()
+            groups.setdefault(len(cut.frames), []).append((speech, cut))
+        for count, cuts in groups.items():
+            slots, frames = [speech.slot for speech, _ in cuts], np.stack([cut.frames for _, cut in cuts])
+            download = runner.decode(slots, frames) if count else Download((torch.zeros(len(cuts), 0),), None)
+            self._decodings.append(_Decoding(cuts, download))
 
-    @staticmethod
-    def _count(speech: Speaking) -> int:
-        """Frames of its next piece."""
-        waiting = len(speech.frames) - speech.decoded
-        wanted = piece_length(speech.piece)
-        # A last piece may be one longer than others: the frame that was waited for was no end, but the next one is.
-        return waiting if speech.ended and waiting <= wanted + 1 else min(waiting, wanted)
+    def _pieces(self, wait: bool) -> dict[Speaking, Piece | ServiceError]:
+        """Pieces whose sound is there; all of them where there is nothing else to wait for."""
+        done = [decoding for decoding in self._decodings if wait or decoding.download.ready]
+        self._decodings = [decoding for decoding in self._decodings if decoding not in done]
+        pieces: dict[Speaking, Piece | ServiceError] = {}
+        for decoding in done:
+            for (speech, cut), sound in zip(decoding.cuts, sound_of(decoding.download), strict=True):
+                if not speech.gone:
+                    pieces[speech] = self._piece(speech, cut, sound)
+        return pieces
 
-    def _piece(self, speech: Speaking, sound: Sound, count: int, books: int) -> Piece:
-        first, end = speech.decoded, speech.decoded + count
-        last = speech.ended and end == len(speech.frames)
-        text, pace = speech.spoken.text, self._paces[speech.utterance.voice]
-        made = joined(speech.frames[:end], books)
-        if last:
-            made = np.concatenate((made, np.array([[END] + [0] * (books - 1)], np.uint16)))
-            pace.learn(text, end)
+    def _piece(self, speech: Speaking, cut: Cut, sound: Sound) -> Piece:
+        pace = self._pace(speech.utterance)
+        piece = speech.piece_of(cut, sound, pace)
+        if cut.last:
+            pace.learn(speech.spoken.text, speech.made)
             self.end(speech)
-        before, speech.tail = speech.tail, np.concatenate((speech.tail, sound))[-HISTORY:]
-        speech.decoded, speech.remade = end, False
-        speech.piece += 1
-        marks = [_traced(mark, speech, last) for mark in pace.marks(text, first, max(end, first + 1), last)]
-        return Piece(sound, tuple(marks), last, pack(made), before)
+        return piece
 
     def _running(self) -> tuple[Runner, ModelFiles]:
         if self._runner is None or self._loaded is None:
@@ -215,21 +252,9 @@ class VoxtralEngine:
         return self._runner, self._loaded
 
 
-def from_folder(folder: Path, device: str, slots: int, length: int) -> VoxtralEngine:
+def from_folder(folder: Path, device: str, room: Room, compiled: bool = False) -> VoxtralEngine:
     """The engine of a model's folder, not loaded. `device`: auto takes a GPU where there is one. Raises EngineError."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return VoxtralEngine(Files(folder, torch.float32 if device == "cpu" else torch.bfloat16, device), slots, length)
-
-
-def _traced(mark: Mark, speech: Speaking, last: bool) -> Mark:
-    """A mark in the spoken text as one in the text that was sent. That is said to its end only by the last piece, also
-    where words of the normaliser's own follow it."""
-    sent = speech.spoken.origins[mark.code_point]
-    complete = last and mark.code_point == len(speech.spoken.text)
-    return Mark(mark.sample, sent if complete else min(sent, len(speech.utterance.text) - 1))
-
-
-def _languages(voice: str) -> tuple[str, ...]:
-    """By the published names: `fr_male` speaks French, `casual_male` English."""
-    return _REGIONS.get(voice.split("_")[0], _REGIONS["en"])
+    files = Files(folder, torch.float32 if device == "cpu" else torch.bfloat16, device)
+    return VoxtralEngine(files, room, partial(tuned, compiled=compiled))

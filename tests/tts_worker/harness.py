@@ -103,9 +103,9 @@ async def running(
     server = grpc.aio.server()
     text_to_speech_pb2_grpc.add_TextToSpeechServicer_to_server(TextToSpeech(studio, drain, "test"), server)
     port = server.add_insecure_port("127.0.0.1:0")
-    await studio.start()
-    await server.start()
     try:
+        await studio.start()
+        await server.start()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             yield Worker(text_to_speech_pb2_grpc.TextToSpeechStub(channel), studio, drain)
     finally:

@@ -42,6 +42,12 @@ def test_say_writes_a_file(tmp_path: Path) -> None:
         assert file.getnframes() > 4000
 
 
+def test_seams_of_the_engine_that_is_set() -> None:
+    result = command("seams", "Hello there.", "And more.", "--resume", "--rate", "8000", engine="scripted")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("cannot be heard") == 5
+
+
 def test_voices_are_listed() -> None:
     assert command("voices", engine="scripted").stdout.startswith("heart  en-US")
 
@@ -52,6 +58,12 @@ def test_voices_are_listed() -> None:
         (["say", "", "x.wav"], {"engine": "scripted"}, 1, "phrase.text: 0 code points"),
         (["say", "x", "/nowhere/x.wav"], {"engine": "scripted"}, 1, "cannot write /nowhere/x.wav"),
         (["say", "x", "x.wav", "--voice", "emma"], {"engine": "scripted"}, 1, "valid: heart"),
+        (["seams", "x", "--voice", "emma"], {"engine": "scripted"}, 2, "valid: heart"),
+        (["seams", "--wav", "/nowhere/x.wav", "--at", "1"], {}, 2, "cannot read /nowhere/x.wav"),
+        (["serve"], {"engine": "voxtral"}, 1, "TRUNKLINE_TTS_MODEL_FOLDER is not set"),
+        (["voices"], {"engine": "voxtral", "model_folder": "/nowhere"}, 1, "/nowhere/params.json"),
+        (["say", "x", "x.wav"], {"engine": "voxtral", "model_folder": "/nowhere"}, 1, "/nowhere/params.json"),
+        (["seams", "x"], {"engine": "voxtral", "model_folder": "/nowhere"}, 2, "/nowhere/params.json"),
         (["serve"], {"engine": "espeak"}, 2, "TRUNKLINE_TTS_ENGINE"),
         (["serve"], {"thread": "2"}, 2, "TRUNKLINE_TTS_THREADS"),
         (["say", "x", "x.wav"], {"model_file": "/nowhere/model.onnx"}, 1, "/nowhere/model.onnx"),

@@ -5,18 +5,20 @@ import numpy as np
 import pytest
 
 from services.errors import InvalidRequest, NotFound
-from tts_worker.casting import Casting, Open, cast, speaks
+from tts_worker.casting import Casting, Company, Open, cast, speaks
+from tts_worker.clip import clip_of
 from tts_worker.engine import FRAME, Mark, Piece, Voice
 from tts_worker.request import LONGEST_QUEUE, Flush, Order, Phrase, Recital, Stop, Stream
 from tts_worker.resume import Resume, unpack
 from tts_worker.sound import Encoding
 
 VOICES = (Voice("heart", ("en-US",), ""), Voice("luna", ("de-DE", "en"), ""))
+RECORDING = np.random.default_rng(1).integers(-9000, 9000, 24_000, dtype="<i2").tobytes()
 OPEN: dict[str, Any] = {"sample_rate": 8000, "encoding": Encoding.MULAW}
 
 
-def casting(**options: Any) -> Casting:
-    return cast(Open(**OPEN | options), "model", VOICES, default_seed=7)
+def casting(clones: bool = False, **options: Any) -> Casting:
+    return cast(Open(**OPEN | options), Company("model", VOICES, clones), default_seed=7)
 
 
 @pytest.mark.parametrize(
@@ -29,11 +31,26 @@ def casting(**options: Any) -> Casting:
         ({"speed": 0.4}, "open.speed", "0.5 to 2"),
         ({"speed": math.nan}, "open.speed", "0.5 to 2"),
         ({"guidance": 5.1}, "open.guidance", "0 to 5"),
+        ({"guidance": -0.1}, "open.guidance", "0 to 5"),
+        ({"guidance": math.nan}, "open.guidance", "0 to 5"),
+        ({"guidance": math.inf}, "open.guidance", "0 to 5"),
         ({"seed": -1}, "open.seed", "0 to"),
         ({"language": "fr"}, "open.language", "en-US"),
         ({"language": "en-GB"}, "open.language", "en-US"),
         ({"resume": b"nonsense"}, "open.resume", "resume blob"),
-        ({"reference_audio": True}, "open.reference_audio", "leave it out"),
+        (
+            {"reference_audio": RECORDING},
+            "open.reference_audio",
+            "no encoder for recordings; valid: none, and open.voice",
+        ),
+        ({"reference_audio": b""}, "open.reference_audio", "one of heart, luna"),
+        (
+            {"reference_audio": RECORDING, "clones": True},
+            "open.language",
+            "not given, and a recording does not tell it",
+        ),
+        ({"reference_audio": RECORDING, "clones": True, "language": "fr"}, "open.language", "en-US, de-DE, en"),
+        ({"reference_audio": b"", "clones": True, "language": "de"}, "open.reference_audio", "1 to 30 s"),
     ],
 )
 def test_what_open_may_not_say(options: dict[str, Any], field: str, valid: str) -> None:
@@ -52,6 +69,27 @@ def test_what_is_not_given_has_a_default() -> None:
     cast_ = casting()
     assert (cast_.voice.name, cast_.speed, cast_.seed, cast_.guidance) == ("heart", 1.0, 7, None)
     assert casting(voice="luna", language="de", seed=0).seed == 0
+
+
+def test_a_recording_goes_before_the_name_of_a_voice() -> None:
+    cast_ = casting(clones=True, reference_audio=RECORDING, voice="luna", language="de")
+    assert (cast_.voice.name, cast_.language) == ("reference", "de-DE")
+    stream = Stream(cast_)
+    stream.take(Phrase(1, "text"))
+    order = stream.next()
+    assert order is not None
+    assert order.utterance.reference is not None
+    assert order.utterance.reference.tobytes() == (np.frombuffer(RECORDING, "<i2") / np.float32(2**15)).tobytes()
+    assert order.utterance.reference_key == clip_of(RECORDING).key
+
+
+def test_a_recording_is_in_no_text_about_it() -> None:
+    """What is printed by accident, a log line or a traceback, holds neither bytes nor samples."""
+    open_ = Open(**OPEN, reference_audio=RECORDING, language="en")
+    cast_ = cast(open_, Company("model", VOICES, clones=True), default_seed=7)
+    for printed in (repr(open_), repr(cast_), repr(Stream(cast_)._order(PHRASE, None))):
+        assert len(printed) < 1000
+        assert "array" not in printed
 
 
 def test_languages_are_matched_by_their_parts() -> None:
@@ -175,6 +213,28 @@ def test_a_phrase_goes_on_after_any_message() -> None:
     assert frames == [[1, 2, 3, 4], [2, 3, 4], [3, 4], [4]]
 
 
+def test_spans_touch_though_an_engine_thinks_better_of_its_estimate() -> None:
+    """The first piece was said to end at 4; the second begins at 6 by what has been learned since, or at 2."""
+    for begun in (6, 2):
+        stream = Stream(casting())
+        stream.take(PHRASE)
+        order = stream.next()
+        assert order is not None
+        recital = Recital(order, casting())
+        messages = [m for p in (piece(2, 0, 4, False), piece(2, begun, 8, True)) for m in recital.messages(p)]
+        assert [a.span[1] for a in messages[:-1]] == [b.span[0] for b in messages[1:]]
+        assert (messages[0].span[0], messages[-1].span[1]) == (0, 8)
+
+
+def test_spans_touch_though_another_worker_has_another_estimate() -> None:
+    blob = blobs_of(casting(), PHRASE)[0]  # after "ab"
+    (order,) = resumed(blob, PHRASE)
+    messages = Recital(order, casting()).messages(piece(2, 0, 1, False))  # which is "a" here
+    assert [m.span for m in messages] == [(2, 2)]
+    (order,) = resumed(messages[0].resume, PHRASE)
+    assert [m.span for m in Recital(order, casting()).messages(piece(3, 0, 8, True))] == [(2, 8)]
+
+
 def test_after_a_complete_phrase_the_next_one_is_spoken_whether_or_not_the_first_is_sent_again() -> None:
     blob = blobs_of(casting(), PHRASE)[-1]
     following = Phrase(10, "next")
@@ -193,7 +253,7 @@ def test_resume_fits_its_phrase_only() -> None:
 @pytest.mark.parametrize("options", [{"voice": "luna"}, {"speed": 1.5}, {"guidance": 1.0}])
 def test_resume_fits_its_voice_only(options: dict[str, Any]) -> None:
     blob = blobs_of(casting(), PHRASE)[0]
-    with pytest.raises(InvalidRequest, match="another model, voice, language, speed"):
+    with pytest.raises(InvalidRequest, match="another model, voice, language, recording, speed"):
         casting(resume=blob, **options)
 
 
@@ -202,6 +262,15 @@ def test_resume_fits_its_language_only() -> None:
     assert casting(resume=blob, voice="luna", language="de").resume is not None
     with pytest.raises(InvalidRequest, match="another model, voice, language"):
         casting(resume=blob, voice="luna", language="en")
+
+
+def test_resume_fits_its_recording_only() -> None:
+    same: dict[str, Any] = {"clones": True, "language": "de"}
+    blob = blobs_of(casting(**same, reference_audio=RECORDING), PHRASE)[0]
+    assert casting(**same, reference_audio=RECORDING, resume=blob).resume is not None
+    for other in (RECORDING[2:] + RECORDING[:2], None):
+        with pytest.raises(InvalidRequest, match="another model, voice, language"):
+            casting(**same, reference_audio=other, voice="luna", resume=blob)
 
 
 def test_resume_brings_its_seed() -> None:
@@ -217,6 +286,7 @@ def test_a_seed_that_was_chosen_for_the_client_is_in_the_blob() -> None:
         seed=7,
         phrase_id=9,
         frame=1,
+        said=2,
         piece=0,
         piece_frame=0,
         text=unpack(blobs_of(casting(), PHRASE)[1]).text,

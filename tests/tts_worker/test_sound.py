@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from tts_worker.engine import FRAME, SAMPLE_RATE, Sound
-from tts_worker.sound import Encoding, encode, faded, frame_samples, loud_windows, voiced_range
+from tts_worker.seams import seam_at
+from tts_worker.sound import (
+    HISTORY,
+    Encoding,
+    encode,
+    fade_in,
+    fade_out,
+    faded,
+    frame_samples,
+    loud_windows,
+    released,
+    voiced_range,
+)
 
 
 def tone(frequency: float, seconds: float, level: float = 0.5) -> Sound:
@@ -60,3 +72,41 @@ def test_fades_touch_only_the_ends() -> None:
     assert np.abs(np.diff(result)).max() < 0.01
     assert np.array_equal(result[200:-200], sound[200:-200])
     assert len(faded(np.zeros(0, np.float32))) == 0
+
+
+def played(pieces: list[Sound], rate: int) -> Sound:
+    """A phrase in pieces, as a listener at `rate` hears it, with silence around."""
+    before = np.zeros(HISTORY, np.float32)
+    data = b""
+    for piece in pieces:
+        data += encode(piece, rate, Encoding.PCM_S16LE, before)
+        before = np.concatenate((before, piece))[-HISTORY:]
+    silence = np.zeros(rate // 5, np.float32)
+    return np.concatenate((silence, np.frombuffer(data, "<i2").astype(np.float32) / 32768, silence))
+
+
+def clicks(phrase: Sound, rate: int, *samples: int) -> list[bool]:
+    """Whether there is one at those samples of the phrase, at 24 kHz. Other rates lag by 10 ms, up to the end."""
+    places = [(sample + (rate != SAMPLE_RATE) * SAMPLE_RATE // 100) * rate // SAMPLE_RATE for sample in samples]
+    end = len(phrase) - 2 * (rate // 5)
+    return [seam_at(phrase, rate, rate // 5 + min(place, end)).click > 2 for place in places]
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 24000])
+def test_a_phrase_that_is_cut_anywhere_begins_and_ends_without_a_click(rate: int) -> None:
+    """Cosines begin and end near their crests: steps of almost half of full scale."""
+    whole = np.roll(tone(150, 0.4), SAMPLE_RATE // 500).astype(np.float32)
+    end = len(whole)
+    one, two = whole[: 2 * FRAME], whole[2 * FRAME :]
+    assert min(abs(whole[0]), abs(whole[-1])) > 0.4
+    assert clicks(played([one, two], rate), rate, 0, end) == [True, True]
+    assert clicks(played([fade_in(one), fade_out(two)], rate), rate, 0, end - 240, end) == [False, False, False]
+    assert clicks(played([one, two, np.zeros(FRAME, np.float32)], rate), rate, end) == [True]
+    assert clicks(played([one, two, released(float(two[-1]), FRAME)], rate), rate, end, end + FRAME) == [False, False]
+
+
+def test_a_phrase_that_broke_off_settles() -> None:
+    silence = released(0.5, FRAME)
+    assert silence[0] == pytest.approx(0.5, abs=0.001)
+    assert np.abs(np.diff(silence)).max() < 0.01
+    assert not silence[120:].any()

@@ -76,7 +76,8 @@ def differences(header: Header, config: Config) -> list[str]:
 def load(path: Path, config: Config, length: int, dtype: torch.dtype, device: torch.device | str) -> Voxtral:
     """The model of a file, on `device`, for streams of up to `length` positions. Raises CheckpointError.
 
-    Tensors are copied one by one out of the mapped file: at no time are there two copies of the whole.
+    Tensors are copied one by one out of the mapped file, which is mapped anew for each: what was read does not stay
+    resident. So there is never more in memory than the model and a tensor.
     """
     header = read_header(path)
     if wrong := differences(header, config):
@@ -84,9 +85,10 @@ def load(path: Path, config: Config, length: int, dtype: torch.dtype, device: to
         raise CheckpointError(f"{path} does not fit its configuration:\n" + "\n".join(wrong[:_MOST_NAMED]) + more)
     model = build(config, length, header.encoder, dtype, device)
     state = model.state_dict()
-    with safe_open(path, framework="pt") as file, torch.no_grad():
+    with torch.no_grad():
         for entry in entries(config, header.encoder):
-            _rows(state, entry).copy_(file.get_tensor(entry.published))
+            with safe_open(path, framework="pt") as file:
+                _rows(state, entry).copy_(file.get_tensor(entry.published))
     return model
 
 

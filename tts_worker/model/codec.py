@@ -70,9 +70,9 @@ class _Side(nn.Module):
         )
 
     def fold(self) -> None:
-        """Multiply out the weight norm."""
+        """Compute once what does not change any more; the kernels are given up for it."""
         for convolution in self.convolutions:
-            convolution.kernel.fold()
+            convolution.fold()
 
 
 class _Run:
@@ -86,18 +86,19 @@ class _Run:
         self._next_windows: list[Window] = []
 
     def convolve(self, convolution: CausalConv | CausalUpConv, x: Tensor) -> Tensor:
-        """x [B, channels, T]."""
+        """x [B, T, channels]."""
         x, past = convolution(x, next(self._pasts), self._begun)
         self._next_pasts.append(past)
         return x
 
     def transform(self, layers: Modules[CodecLayer], x: Tensor, per_frame: int) -> Tensor:
-        """x [B, channels, T], `per_frame` positions a frame."""
-        x = x.transpose(1, 2)
+        """x [B, T, channels], `per_frame` positions a frame."""
+        bias: Tensor | None = None
         for layer in layers:
-            x, window = layer(x, next(self._windows), self._frames * per_frame)
+            bias = layer.bias(x, self._frames * per_frame) if bias is None else bias
+            x, window = layer(x, next(self._windows), bias)
             self._next_windows.append(window)
-        return x.transpose(1, 2)
+        return x
 
     def state(self, frames: int) -> CodecState:
         """After the piece."""
@@ -125,7 +126,7 @@ class Decoder(_Side):
         self._table: Tensor | None = None
 
     def fold(self) -> None:
-        """Compute once what does not change any more."""
+        """See `_Side.fold`; of the semantic codes, too, only the table is read any more."""
         super().fold()
         self._table = self.quantiser.table()
 
@@ -133,15 +134,14 @@ class Decoder(_Side):
         """Codes without shift [B, T, books] → samples [B, T · frame], about −1 to 1, and the next state."""
         run = _Run(state)
         table = self.quantiser.table() if self._table is None else self._table
-        dtype = self.convolutions.first().kernel.direction.dtype
-        x = self.quantiser.decode(codes, table).to(dtype).transpose(1, 2)
+        x = self.quantiser.decode(codes, table).to(state.convolutions[0].dtype)
         per_frame = 1
         *convolutions, last = self.convolutions
         for convolution, layers, stride in zip(convolutions, self.stages, self._strides, strict=True):
             per_frame *= stride
             x = run.transform(layers, run.convolve(convolution, x), per_frame)
         patches = run.convolve(last, x)
-        return patches.transpose(1, 2).flatten(1), run.state(codes.shape[1])
+        return patches.flatten(1), run.state(codes.shape[1])
 
     def whole(self, codes: Tensor) -> Tensor:
         """All of some streams at once: [B, T, books] → [B, T · frame]."""
@@ -170,12 +170,12 @@ class Encoder(_Side):
         run = _Run(state)
         frames = samples.shape[1] // self._frame
         first, *convolutions = self.convolutions
-        x = run.convolve(first, samples.view(len(samples), -1, self._patch).transpose(1, 2))
+        x = run.convolve(first, samples.view(len(samples), -1, self._patch))
         per_frame = self._frame // self._patch
         for layers, convolution, stride in zip(self.stages, convolutions, self._strides, strict=True):
             x = run.convolve(convolution, run.transform(layers, x, per_frame))
             per_frame //= stride
-        return x.transpose(1, 2), run.state(frames)
+        return x, run.state(frames)
 
 
 def chunks(frames: int, boundaries: Sequence[int]) -> list[int]:

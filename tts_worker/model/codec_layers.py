@@ -50,30 +50,31 @@ class CodecLayer(nn.Module):
         shape = (batch, self._heads, self.window, self._head_dim)
         return Window(like.new_zeros(shape), like.new_zeros(shape))
 
-    def forward(self, x: Tensor, past: Window, seen: Tensor) -> tuple[Tensor, Window]:
-        """x [B, T, D]; `seen` [B]: positions of each stream before this piece."""
+    def forward(self, x: Tensor, past: Window, bias: Tensor) -> tuple[Tensor, Window]:
+        """x [B, T, D]; `bias`: see below."""
         q, k, v = self.attention.qkv(self.attention_norm(x)).chunk(3, dim=-1)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)  # over the whole width, before there are heads
         q, k, v = (part.unflatten(-1, (self._heads, -1)).transpose(1, 2) for part in (q, k, v))
         keys, values = torch.cat((past.keys, k), dim=2), torch.cat((past.values, v), dim=2)
-        attended = self.attention.merge(attend(q, keys, values, self._bias(x.shape[1], seen).to(q.dtype)))
+        attended = self.attention.merge(attend(q, keys, values, bias))
         x = x + (attended if self.attention_scale is None else self.attention_scale * attended)
         fed = self.feed_forward(self.ffn_norm(x))
         x = x + (fed if self.ffn_scale is None else self.ffn_scale * fed)
         first = keys.shape[2] - self.window
         return x, Window(keys[:, :, first:], values[:, :, first:])
 
-    def _bias(self, length: int, seen: Tensor) -> Tensor:
-        """[B, H, length, window + length] What is added to a score: slope · (key − query) where the key may be seen."""
-        window = self.window
+    def bias(self, x: Tensor, seen: Tensor) -> Tensor:
+        """[B, H, T, window + T] What is added to a score: slope · (key − query) where the key may be seen. `seen` [B]:
+        positions of each stream before this piece. The same for all layers of a stage."""
+        window, length = self.window, x.shape[1]
         queries = torch.arange(window, window + length, device=seen.device)[:, None]
         keys = torch.arange(window + length, device=seen.device)
         distance = keys - queries
         near = (distance <= 0) & (distance >= -window)
         real = keys >= window - seen.clamp(max=window)[:, None]  # [B, keys]: the past of a young stream is short
         allowed = near & real[:, None]
-        return torch.where(allowed[:, None], self.slopes[:, None, None] * distance, -math.inf)
+        return torch.where(allowed[:, None], self.slopes[:, None, None] * distance, -math.inf).to(x.dtype)
 
 
 def alibi_slopes(heads: int) -> list[float]:

@@ -14,8 +14,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from tts_worker.model.codec_config import Codec, Strict, integers
 
+EMPTY, END = 0, 1
+"""What each codebook has before its own entries. END as semantic code ends the speech."""
 SPECIALS = 2
-"""Each codebook has EMPTY (0) and END (1) before its own entries."""
 _ROUND = 128
 """Tables have their rows rounded up to a multiple of this."""
 

@@ -9,8 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from tts_worker.model.config import SPECIALS, AudioModel, Flow
-from tts_worker.model.frames import EMPTY
+from tts_worker.model.config import EMPTY, SPECIALS, AudioModel, Flow
 from tts_worker.model.layers import Block, Modules, RMSNorm, attend
 
 GUIDANCE = 1.2
@@ -35,17 +34,21 @@ class FlowLayer(Block):
         x = x + self.attention.merge(attend(*self.attention.split(qkv)))
         return x + self.feed_forward(self.ffn_norm(x))
 
-    def finish_first(self, x: Tensor, qkv: Tensor) -> Tensor:
-        """[B, 3, D] → the first token of what `finish` gives, [B, 1, D]: of the last layer nothing else is read."""
-        q, k, v = self.attention.split(qkv)
-        first = x[:, :1] + self.attention.merge(attend(q[:, :, :1], k, v))
-        return first + self.feed_forward(self.ffn_norm(first))
+    def first(self, x: Tensor, qkv: Tensor | None) -> Tensor:
+        """[B, 3, D] → the first token of what the layer gives, [B, 1, D]: of the last one nothing else is read."""
+        if qkv is None:
+            q, k, v = self.attention.first_query(self.attention_norm(x))
+        else:
+            q, k, v = self.attention.split(qkv)
+        token = x[:, :1] + self.attention.merge(attend(q[:, :, :1], k, v))
+        return token + self.feed_forward(self.ffn_norm(token))
 
 
 class Heads(nn.Module):
     """Everything between the backbone's state and a frame of codes."""
 
     frequencies: Tensor
+    no_code: Tensor
 
     def __init__(self, config: Flow, audio: AudioModel) -> None:
         super().__init__()
@@ -61,6 +64,8 @@ class Heads(nn.Module):
         self.norm = RMSNorm(dim, config.norm_eps)
         self.values_out = nn.Linear(dim, self.books, bias=False)
         self.register_buffer("frequencies", torch.empty(dim // 2), persistent=False)
+        self.register_buffer("no_code", torch.empty(audio.semantic_rows, dtype=torch.bool), persistent=False)
+        self._folded: tuple[Tensor, Tensor] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -68,15 +73,20 @@ class Heads(nn.Module):
         half = self.frequencies.shape[0]
         if not self.frequencies.is_meta:
             self.frequencies.copy_(torch.exp(torch.arange(half) * (-math.log(_LONGEST_PERIOD) / half)))
+            row = torch.arange(self.no_code.shape[0])
+            self.no_code.copy_((row == EMPTY) | (row >= self._codes))
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Compute once what does not change any more: the times' tokens and what the first layer makes of them."""
+        self._folded = self._time_tokens()
 
     # -- the semantic code -------------------------------------------------------------------------------------------
 
     def semantic_logits(self, state: Tensor) -> Tensor:
         """States [B, D] as the backbone gives them → [B, rows], float32; EMPTY and the rows without a code at −inf."""
-        logits = self.semantic(state).float()
-        logits[:, EMPTY] = -math.inf
-        logits[:, self._codes :] = -math.inf
-        return logits
+        logits: Tensor = self.semantic(state).float()
+        return logits.masked_fill_(self.no_code, -math.inf)
 
     # -- the velocity field ------------------------------------------------------------------------------------------
 
@@ -84,7 +94,7 @@ class Heads(nn.Module):
         """Times [N], 0 to 1 → [N, D]: cosines, then sines."""
         angles = t[:, None] * self.frequencies
         embedded = torch.cat((angles.cos(), angles.sin()), dim=-1)
-        token: Tensor = self.time_in(embedded.to(self.time_in.weight.dtype))
+        token: Tensor = self.time_in(embedded.to(self.norm.weight.dtype))
         return token
 
     def velocity(self, values: Tensor, t: Tensor, state: Tensor) -> Tensor:
@@ -104,35 +114,49 @@ class Heads(nn.Module):
         """[steps] Where the field is read: k / steps."""
         return torch.arange(self.steps, device=self.frequencies.device) / self.steps
 
-    def sample(self, state: Tensor, noise: Tensor, guidance: Tensor) -> Tensor:
+    def sample(self, state: Tensor, noise: Tensor, guidance: Tensor, guided: bool = True) -> Tensor:
         """States [B, D], noise [B, books], guidance [B] (1: none) → values [B, books].
 
-        Both halves of the guidance run as one batch. What does not depend on the values is computed once per frame:
-        in the first layer the norms and projections of the time and of the state; of the last layer only the token
-        that is read. Exact: the same products in another order.
+        Both halves of the guidance run as one batch; where it is 1 for all, `guided` may be False: only one half is
+        computed. What does not depend on the values is computed once per frame: in the first layer the norms and
+        projections of the time and of the state; of the last layer only the token that is read. Exact: the same
+        products in another order.
         """
-        batch = state.shape[0]
-        states = self.state_in(torch.cat((state, torch.zeros_like(state))))[:, None]  # [2B, 1, D]
-        times = self.time_token(self.times())  # [steps, D]
+        x, qkv = self._constant(state, 2 if guided else 1)
         first = self.layers.first()
-        states_qkv, times_qkv = first.qkv(states), first.qkv(times[:, None])  # [2B, 1, …], [steps, 1, …]
-        weight = guidance.to(noise.dtype)[:, None]
+        weight = guidance.to(x.dtype)[:, None]
         values = noise
         for k in range(self.steps):
-            token = self.values_in(values)[:, None]  # [B, 1, D]: the same for both halves
-            x = torch.cat((token.repeat(2, 1, 1), times[k].expand(2 * batch, 1, -1), states), dim=1)
-            qkv = torch.cat(
-                (first.qkv(token).repeat(2, 1, 1), times_qkv[k].expand(2 * batch, 1, -1), states_qkv), dim=1
-            )
-            field = self._through(x, qkv)
-            values = values + (weight * field[:batch] + (1 - weight) * field[batch:]) / self.steps
+            token = self.values_in(values.to(x.dtype))  # [B, D]: the same for both halves
+            x[k, :, :, 0] = token
+            qkv[k, :, :, 0] = first.qkv(token)
+            field = self._through(x[k].flatten(0, 1), qkv[k].flatten(0, 1)).unflatten(0, (-1, len(state)))
+            step = torch.lerp(field[1], field[0], weight) if guided else field[0]
+            values = values.add(step, alpha=1 / self.steps)
         return values
 
-    def _through(self, x: Tensor, qkv: Tensor) -> Tensor:
-        """[2B, 3, D] and the first layer's projections → [2B, books]."""
-        last = len(self.layers) - 1
-        for index, layer in enumerate(self.layers):
-            qkv = layer.qkv(x) if index else qkv
-            x = layer.finish(x, qkv) if index < last else layer.finish_first(x, qkv)
-        field: Tensor = self.values_out(self.norm(x[:, 0]))
+    def _constant(self, state: Tensor, halves: int) -> tuple[Tensor, Tensor]:
+        """The tokens in front of the first layer and its projections of them, [steps, halves, B, 3, …]; the values'
+        tokens are yet to be filled in. Without a state its token is zero, and so are its projections."""
+        times, times_qkv = self._folded or self._time_tokens()
+        token = self.state_in(state)
+        made = []
+        for of_times, of_state in ((times, token), (times_qkv, self.layers.first().qkv(token))):
+            tokens = of_state.new_zeros(self.steps, halves, len(state), 3, of_state.shape[1])
+            tokens[..., 1, :] = of_times[:, None, None]
+            tokens[:, 0, :, 2] = of_state
+            made.append(tokens)
+        return made[0], made[1]
+
+    def _time_tokens(self) -> tuple[Tensor, Tensor]:
+        """[steps, D], and what the first layer makes of them, [steps, …]."""
+        tokens = self.time_token(self.times())
+        return tokens, self.layers.first().qkv(tokens)
+
+    def _through(self, x: Tensor, qkv: Tensor | None) -> Tensor:
+        """[N, 3, D] and the first layer's projections → [N, books]."""
+        *layers, last = self.layers
+        for layer in layers:
+            x, qkv = layer.finish(x, layer.qkv(x) if qkv is None else qkv), None
+        field: Tensor = self.values_out(self.norm(last.first(x, qkv)[:, 0]))
         return field

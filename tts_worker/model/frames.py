@@ -4,10 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tts_worker.model.config import SPECIALS, AudioModel
-
-EMPTY, END = 0, 1
-"""Specials of every codebook. END as semantic code ends the speech."""
+from tts_worker.model.config import EMPTY, END, SPECIALS, AudioModel
 
 
 class FrameEmbedding(nn.Module):

@@ -34,9 +34,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] → the same."""
-        wide = x.float()
-        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + self._eps)
-        return (wide * scale).to(x.dtype) * self.weight
+        return functional.rms_norm(x, self.weight.shape, self.weight, self._eps)
 
 
 class FeedForward(nn.Module):
@@ -60,25 +58,29 @@ class Projections(nn.Module):
     def __init__(self, dim: int, heads: int, kv_heads: int, head_dim: int) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, head_dim
-        self.qkv = nn.Linear(dim, (heads + 2 * kv_heads) * head_dim, bias=False)
+        self.qkv: nn.Module = nn.Linear(dim, (heads + 2 * kv_heads) * head_dim, bias=False)
         self.out = nn.Linear(heads * head_dim, dim, bias=False)
 
     def split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[B, T, (H + 2 kv) K] → q [B, H, T, K], k and v [B, kv, T, K]."""
-        batch, length, _ = qkv.shape
-        sizes = [self.heads * self.head_dim, self.kv_heads * self.head_dim, self.kv_heads * self.head_dim]
-        q, k, v = (part.view(batch, length, -1, self.head_dim).transpose(1, 2) for part in qkv.split(sizes, dim=-1))
+        heads = qkv.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        q, k, v = heads.split([self.heads, self.kv_heads, self.kv_heads], dim=1)
         return q, k, v
 
-    def queries(self, x: Tensor) -> Tensor:
-        """Only the queries of x [B, T, D]: [B, H, T, K]."""
-        rows = self.qkv.weight[: self.heads * self.head_dim]
-        return functional.linear(x, rows).view(*x.shape[:2], self.heads, self.head_dim).transpose(1, 2)
+    def first_query(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x [B, T, D] → q [B, H, 1, K] of the first position, k and v [B, kv, T, K] of all."""
+        if not isinstance(self.qkv, nn.Linear):  # packed weights cannot be taken apart
+            q, k, v = self.split(self.qkv(x))
+            return q[:, :, :1], k, v
+        rows = self.heads * self.head_dim
+        q = functional.linear(x[:, :1], self.qkv.weight[:rows])
+        both = functional.linear(x, self.qkv.weight[rows:])
+        k, v = both.unflatten(-1, (2, -1, self.head_dim)).transpose(1, 3).unbind(2)
+        return q.unflatten(-1, (-1, self.head_dim)).transpose(1, 2), k, v
 
     def merge(self, attended: Tensor) -> Tensor:
         """[B, H, T, K] → [B, T, D]."""
-        batch, _, length, _ = attended.shape
-        merged: Tensor = self.out(attended.transpose(1, 2).reshape(batch, length, -1))
+        merged: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return merged
 
 
@@ -93,7 +95,14 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(sizes.dim, sizes.hidden_dim)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Scaled dot products, key and value heads shared by groups of query heads. `mask`: True where a key is seen, or
-    numbers that are added to the scores."""
-    return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Scaled dot products: q [B, H, T, K] with k and v [B, kv, L, K] → [B, H, T, K].
+
+    The H / kv query heads that share keys are rows of one problem: no key is repeated, and kernels that know nothing of
+    shared heads where there is a bias can be used. `bias`: added to the scores; for these rows, heads before positions:
+    what broadcasts to [B, kv, H / kv · T, L].
+    """
+    heads, length = q.shape[1:3]
+    rows = q.reshape(len(q), k.shape[1], -1, q.shape[3])
+    attended = functional.scaled_dot_product_attention(rows, k, v, attn_mask=bias)
+    return attended.reshape(len(q), heads, length, q.shape[3])

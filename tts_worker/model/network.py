@@ -69,18 +69,24 @@ def compute_tables(model: nn.Module) -> None:
             module.reset()
 
 
+def fold(model: Voxtral) -> None:
+    """Compute once what does not change any more, for a model that is not trained further. Once only."""
+    model.decoder.fold()
+    model.heads.fold()
+
+
 def randomise(model: Voxtral, seed: int, scale: float = 1.0) -> None:
     """Random weights of a size that keeps signals in bounds: for tests and benchmarks of speed."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(model.text_embedding.weight.device).manual_seed(seed)
     for name, tensor in model.state_dict().items():
         if name.endswith("norm.weight"):
             tensor.fill_(1.0)
         elif name.endswith("cluster_usage"):
-            tensor.copy_(0.5 + 2 * torch.rand(tensor.shape, generator=generator))
+            tensor.copy_(0.5 + 2 * torch.rand(tensor.shape, generator=generator, device=tensor.device))
         elif name.endswith("_scale"):
             tensor.fill_(0.5)
         else:
             fan_in = max(1, tensor[0].numel()) if tensor.ndim > 1 else 1
             width = 1.0 if "embedding" in name or "gain" in name else fan_in**-0.5
-            values = torch.randn(tensor.shape, generator=generator, dtype=torch.float32)
+            values = torch.randn(tensor.shape, generator=generator, device=tensor.device, dtype=torch.float32)
             tensor.copy_(values * width * scale)

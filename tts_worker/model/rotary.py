@@ -9,17 +9,14 @@ from torch import Tensor, nn
 
 
 class Rotary(nn.Module):
-    """Cosines and sines of all positions, made once: [length, K / 2] each, float32."""
+    """The turns of all positions, made once, as complex numbers: cosines and sines [length, K / 2, 2], float32."""
 
-    cos: Tensor
-    sin: Tensor
+    table: Tensor
 
     def __init__(self, head_dim: int, length: int, theta: float) -> None:
         super().__init__()
         self._sizes = head_dim, length, theta
-        empty = torch.empty(length, head_dim // 2)
-        self.register_buffer("cos", empty, persistent=False)
-        self.register_buffer("sin", empty.clone(), persistent=False)
+        self.register_buffer("table", torch.empty(length, head_dim // 2, 2), persistent=False)
         self.reset()
 
     def reset(self) -> None:
@@ -27,13 +24,17 @@ class Rotary(nn.Module):
         head_dim, length, theta = self._sizes
         exponents = torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim
         angles = torch.arange(length, dtype=torch.float64)[:, None] * theta**-exponents
-        if not self.cos.is_meta:
-            self.cos.copy_(angles.cos())
-            self.sin.copy_(angles.sin())
+        if not self.table.is_meta:
+            self.table.copy_(torch.stack((angles.cos(), angles.sin()), dim=-1))
 
-    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
-        """Turn x [B, H, T, K] at positions [B, T]."""
-        cos, sin = self.cos[positions].unsqueeze(1), self.sin[positions].unsqueeze(1)  # [B, 1, T, K / 2]
-        even, odd = x.float().view(*x.shape[:-1], -1, 2).unbind(-1)
-        turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1)
-        return turned.flatten(-2).to(x.dtype)
+    def turns(self, positions: Tensor) -> Tensor:
+        """Positions [B, T] → [B, T, 1, K / 2], complex: for all heads and layers of a step."""
+        return torch.view_as_complex(self.table[positions]).unsqueeze(2)
+
+
+def turn(x: Tensor, turns: Tensor) -> None:
+    """Turn x [B, T, H, K] in place. A product of complex numbers in float32, whatever the type of x."""
+    wide = x.float()  # x itself, where it is float32
+    torch.view_as_complex(wide.unflatten(-1, (-1, 2))).mul_(turns)
+    if wide is not x:
+        x.copy_(wide)

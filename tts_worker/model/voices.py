@@ -6,6 +6,12 @@ from pickle import UnpicklingError
 import torch
 from torch import Tensor
 
+_REGIONS = {
+    "en": ("en-US", "en-GB"), "fr": ("fr-FR",), "de": ("de-DE",), "es": ("es-ES",), "nl": ("nl-NL",),
+    "pt": ("pt-PT", "pt-BR"), "it": ("it-IT",), "hi": ("hi-IN",), "ar": ("ar",),
+}  # fmt: skip
+"""Languages of the family."""
+
 
 class VoiceError(Exception):
     """A voice file cannot be used; says which and why."""
@@ -23,6 +29,11 @@ def read_voices(folder: Path, dim: int, expected: dict[str, int]) -> dict[str, T
         if (count := expected.get(name, len(rows))) != len(rows):
             raise VoiceError(f"{folder / name}.pt: has {len(rows)} rows; the vocabulary says {count}")
     return voices
+
+
+def languages(voice: str) -> tuple[str, ...]:
+    """By the published names: `fr_male` speaks French, `casual_male` English."""
+    return _REGIONS.get(voice.split("_")[0], _REGIONS["en"])
 
 
 def write_voice(folder: Path, name: str, rows: Tensor) -> None:

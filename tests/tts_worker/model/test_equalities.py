@@ -7,9 +7,9 @@ from torch import Tensor
 from tests.tts_worker.model.support import NANO, close, codes, model
 from tts_worker.model.backbone import Cache
 from tts_worker.model.codec import chunks
-from tts_worker.model.config import shipped_config
-from tts_worker.model.flow import GUIDANCE
-from tts_worker.model.frames import END, dequantised, frame_of, quantised
+from tts_worker.model.config import END, shipped_config
+from tts_worker.model.flow import GUIDANCE, Heads
+from tts_worker.model.frames import dequantised, frame_of, quantised
 from tts_worker.model.noise import normal
 
 CPU = torch.device("cpu")
@@ -57,21 +57,28 @@ def test_streams_in_a_batch_do_not_see_each_other() -> None:
             assert close(states[row, 0], alone[row][0, starts[row] + step])
 
 
+def by_definition(heads: Heads, state: Tensor, noise: Tensor, guidance: Tensor) -> Tensor:
+    """Every step with the whole field, twice."""
+    values = noise
+    for k in range(heads.steps):
+        t = torch.full((len(state),), k / heads.steps)
+        field = guidance[:, None] * heads.velocity(values, t, state)
+        field = field + (1 - guidance[:, None]) * heads.velocity(values, t, torch.zeros_like(state))
+        values = values + field / heads.steps
+    return values
+
+
+@pytest.mark.parametrize("folded", [False, True])
 @torch.inference_mode()
-def test_sampling_equals_its_definition_and_does_not_depend_on_the_batch() -> None:
+def test_sampling_equals_its_definition_and_does_not_depend_on_the_batch(folded: bool) -> None:
     m = model()
-    generator = torch.Generator().manual_seed(2)
-    state = torch.randn(4, NANO.dim, generator=generator)
+    if folded:
+        m.heads.fold()
+    state = inputs(1, 4)[0]
     noise = normal(torch.arange(4), torch.arange(4), m.heads.books)
     guidance = torch.tensor([GUIDANCE, 1.0, 0.5, 2.0])
     together = m.heads.sample(state, noise, guidance)
-    values = noise
-    for k in range(m.heads.steps):
-        t = torch.full((4,), k / m.heads.steps)
-        field = guidance[:, None] * m.heads.velocity(values, t, state)
-        field = field + (1 - guidance[:, None]) * m.heads.velocity(values, t, torch.zeros_like(state))
-        values = values + field / m.heads.steps
-    assert close(together, values)
+    assert close(together, by_definition(m.heads, state, noise, guidance))
     for row in range(4):
         one = slice(row, row + 1)
         assert close(m.heads.sample(state[one], noise[one], guidance[one]), together[one])
@@ -80,11 +87,10 @@ def test_sampling_equals_its_definition_and_does_not_depend_on_the_batch() -> No
 @torch.inference_mode()
 def test_guidance_of_one_is_the_field_of_the_state_alone() -> None:
     m = model()
-    state, noise = inputs(1, 1)[0], normal(torch.tensor([1]), torch.tensor([0]), m.heads.books)
-    values = noise
-    for k in range(m.heads.steps):
-        values = values + m.heads.velocity(values, torch.tensor([k / m.heads.steps]), state) / m.heads.steps
-    assert close(m.heads.sample(state, noise, torch.tensor([1.0])), values)
+    state, noise = inputs(1, 2)[0], normal(torch.tensor([1, 2]), torch.tensor([0, 5]), m.heads.books)
+    wanted = by_definition(m.heads, state, noise, torch.ones(2))
+    assert close(m.heads.sample(state, noise, torch.ones(2)), wanted)
+    assert close(m.heads.sample(state, noise, torch.ones(2), guided=False), wanted)
 
 
 @torch.inference_mode()
@@ -94,10 +100,8 @@ def test_a_flow_head_of_one_layer() -> None:
     multimodal = NANO.multimodal.model_copy(update={"audio_model_args": audio})
     m = model(config=NANO.model_copy(update={"multimodal": multimodal}))
     state, noise = inputs(1, 2)[0], normal(torch.tensor([1, 2]), torch.tensor([0, 0]), m.heads.books)
-    values = noise
-    for k in range(m.heads.steps):
-        values = values + m.heads.velocity(values, torch.full((2,), k / m.heads.steps), state) / m.heads.steps
-    assert close(m.heads.sample(state, noise, torch.ones(2)), values)
+    guidance = torch.tensor([1.0, 1.4])
+    assert close(m.heads.sample(state, noise, guidance), by_definition(m.heads, state, noise, guidance))
 
 
 # -- codes ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from tests.tts_worker.model import plain
 from tests.tts_worker.model.support import NANO, close, codes, model, published
-from tts_worker.model import codec_layers, convolution, flow, frames, layers, quantiser, rotary
+from tts_worker.model import backbone, codec_layers, convolution, flow, frames, layers, quantiser
 from tts_worker.model.backbone import Cache
 from tts_worker.model.config import SPECIALS
 from tts_worker.model.network import Voxtral, compute_tables
@@ -80,21 +80,31 @@ Patch = pytest.MonkeyPatch
 
 
 def half_split_rotary(patch: Patch) -> None:
-    def turned(self: rotary.Rotary, x: Tensor, positions: Tensor) -> Tensor:
-        cos, sin = self.cos[positions].unsqueeze(1), self.sin[positions].unsqueeze(1)
+    def turn(x: Tensor, turns: Tensor) -> None:
         first, second = x.chunk(2, dim=-1)
-        return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
+        cos, sin = turns.real, turns.imag
+        x.copy_(torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1))
 
-    patch.setattr(rotary.Rotary, "forward", turned)
+    patch.setattr(backbone, "turn", turn)
 
 
 def no_rotary(patch: Patch) -> None:
-    patch.setattr(rotary.Rotary, "forward", lambda self, x, positions: x)
+    patch.setattr(backbone, "turn", lambda x, turns: None)
 
 
 def rotary_the_other_way_round(patch: Patch) -> None:
-    right = rotary.Rotary.forward
-    patch.setattr(rotary.Rotary, "forward", lambda self, x, positions: right(self, x.flip(-1), positions).flip(-1))
+    right = backbone.turn
+    patch.setattr(backbone, "turn", lambda x, turns: right(x, turns.conj()))
+
+
+def every_second_head_shares_its_keys(patch: Patch) -> None:
+    right = layers.attend
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+        shuffled = q.unflatten(1, (-1, k.shape[1])).transpose(1, 2).flatten(1, 2)
+        return right(shuffled, k, v, bias).unflatten(1, (k.shape[1], -1)).transpose(1, 2).flatten(1, 2)
+
+    patch.setattr(backbone, "attend", attend)
 
 
 def sines_before_cosines(patch: Patch) -> None:
@@ -126,12 +136,14 @@ def guidance_forgotten(patch: Patch) -> None:
 
 
 def empty_allowed(patch: Patch) -> None:
-    def logits(self: flow.Heads, state: Tensor) -> Tensor:
-        raw: Tensor = self.semantic(state).float()
-        raw[:, self._codes :] = -torch.inf
-        return raw
+    right = flow.Heads.reset
 
-    patch.setattr(flow.Heads, "semantic_logits", logits)
+    def reset(self: flow.Heads) -> None:
+        right(self)
+        if not self.no_code.is_meta:
+            self.no_code[frames.EMPTY] = False
+
+    patch.setattr(flow.Heads, "reset", reset)
 
 
 def padding_rows_allowed(patch: Patch) -> None:
@@ -141,8 +153,9 @@ def padding_rows_allowed(patch: Patch) -> None:
 def head_masked_as_if_causal(patch: Patch) -> None:
     right = layers.attend
 
-    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-        return right(q, k, v, torch.ones(q.shape[2], k.shape[2]).tril().bool() if mask is None else mask)
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        group = q.shape[1] // k.shape[1]
+        return right(q, k, v, torch.ones(q.shape[2], k.shape[2]).tril().log().repeat(group, 1))
 
     patch.setattr(flow, "attend", attend)
 
@@ -204,17 +217,27 @@ def reflection_with_the_edge(patch: Patch) -> None:
     right = convolution.CausalConv._padded
 
     def padded(self: convolution.CausalConv, x: Tensor) -> Tensor:
-        return right(self, x) if self._padding == "replicate" else x[:, :, : self.past].flip(2)
+        return right(self, x) if self._padding == "replicate" else x[:, : self.past].flip(1)
 
     patch.setattr(convolution.CausalConv, "_padded", padded)
 
 
 def transposed_cut_at_the_front(patch: Patch) -> None:
+    right = convolution.CausalUpConv.forward
+
     def forward(self: convolution.CausalUpConv, x: Tensor, past: Tensor, begun: Tensor) -> tuple[Tensor, Tensor]:
-        full = functional.conv_transpose1d(x, self.kernel(), stride=self._stride)
-        return full[:, :, full.shape[2] - x.shape[2] * self._stride :], past
+        return right(self, functional.pad(x, (0, 0, 0, 1))[:, 1:], past, begun)
 
     patch.setattr(convolution.CausalUpConv, "forward", forward)
+
+
+def taps_in_the_order_of_inputs(patch: Patch) -> None:
+    right = convolution.CausalUpConv.matrix
+
+    def matrix(self: convolution.CausalUpConv) -> Tensor:
+        return right(self).unflatten(1, (1 + self.past, -1)).flip(1).flatten(1)
+
+    patch.setattr(convolution.CausalUpConv, "matrix", matrix)
 
 
 def gate_and_up_changed_places(patch: Patch) -> None:
@@ -244,6 +267,7 @@ def level_without_tanh(patch: Patch) -> None:
 
 
 MISTAKES = (
+    (every_second_head_shares_its_keys, backbone_agrees),
     (half_split_rotary, backbone_agrees),
     (no_rotary, backbone_agrees),
     (rotary_the_other_way_round, backbone_agrees),
@@ -267,6 +291,7 @@ MISTAKES = (
     (zeros_before_the_first_code, decoder_agrees),
     (reflection_with_the_edge, decoder_agrees),
     (transposed_cut_at_the_front, decoder_agrees),
+    (taps_in_the_order_of_inputs, decoder_agrees),
     (table_not_divided, decoder_agrees),
     (acoustic_before_semantic, decoder_agrees),
     (level_without_tanh, encoder_agrees),

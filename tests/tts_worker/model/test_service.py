@@ -12,9 +12,11 @@ import soxr
 
 from protos import common_pb2
 from tests.tts_worker.harness import Worker, assert_spans_cover, opening, phrase, running
+from tests.tts_worker.model.support import NANO
 from tests.tts_worker.model.test_engine import TEXT, loaded, write_model
 from tts_worker.build import engine_builder
 from tts_worker.engine import EngineError
+from tts_worker.room import Room
 from tts_worker.settings import TtsSettings
 from tts_worker.voxtral import VoxtralEngine
 
@@ -150,9 +152,9 @@ async def test_wrong_requests(worker: Worker, options: dict[str, object], code: 
 
 def test_settings_name_the_folder(folder: Path, tmp_path: Path) -> None:
     made = engine_builder(
-        TtsSettings(engine="voxtral", model_folder=str(folder), slots=2, positions=128, device="cpu")
+        TtsSettings(engine="voxtral", model_folder=str(folder), cache_mib=1, positions=128, device="cpu")
     )()
     made.load()
-    assert made.batch == 2
+    assert made.batch == (1 << 20) // Room(0, 128).of_one(NANO, 4)
     with pytest.raises(EngineError, match=r"params\.json"):
         engine_builder(TtsSettings(engine="voxtral", model_folder=str(tmp_path)))().load()
