@@ -23,9 +23,9 @@ from tts_worker.forge.nets import CodecNets
 from tts_worker.forge.quantise import Treatment, follow
 from tts_worker.forge.store import read_corpus
 from tts_worker.forge.teacher import phones
-from tts_worker.model.codec_config import Codec
+from tts_worker.forge.weights import write_codec
 
-STATE, LOG = "state.pt", "log.jsonl"
+STATE, LOG, WEIGHTS = "state.pt", "log.jsonl", "codec.safetensors"
 _NOTED_EVERY = 20
 _BETAS = (0.8, 0.99)
 
@@ -38,8 +38,10 @@ def codec_folder(job: Job) -> Path:
 class CodecTraining:
     """A run: networks, optimiser, and how far it is."""
 
-    def __init__(self, job: Job, config: Codec, device: str) -> None:
-        self.job, self.settings, self.config = job, job.codec, config
+    def __init__(self, job: Job, device: str) -> None:
+        """Raises JobError."""
+        self.job, self.settings, self.model = job, job.codec, job.model()
+        self.config = config = self.model.codec
         self.device = torch.device(device)
         torch.manual_seed(job.seed)
         self.phones = phones()
@@ -150,9 +152,10 @@ def _perplexity(usage: Tensor) -> Tensor:
 def train_codec(job: Job, minutes: float | None = None, device: str = "cpu") -> None:
     """All steps of a job, or as many as can be made in `minutes`; from where the folder's state is. Raises JobError."""
     torch.set_num_threads(job.codec.threads)
+    torch.set_float32_matmul_precision("high")
     folder = codec_folder(job)
     folder.mkdir(parents=True, exist_ok=True)
-    training = CodecTraining(job, job.model().codec, device)
+    training = CodecTraining(job, device)
     if (folder / STATE).exists():
         training.restore(folder / STATE)
     crops = crops_of(job, training)
@@ -160,6 +163,7 @@ def train_codec(job: Job, minutes: float | None = None, device: str = "cpu") -> 
     with _asked_to_stop() as asked:
         _run(training, crops, folder, lambda: asked() or time.monotonic() > end)
     training.save(folder / STATE)
+    write_codec(training.nets, training.model, folder / WEIGHTS)
 
 
 def crops_of(job: Job, training: CodecTraining) -> Crops:

@@ -37,7 +37,7 @@ def listen(job: Job) -> None:
     path = codec_folder(job) / STATE
     if not path.exists():
         raise JobError(f"{path} is not there; train first: python -m tts_worker.forge codec JOB")
-    training = CodecTraining(job, job.model().codec, "cpu")
+    training = CodecTraining(job, "cpu")
     training.restore(path)
     evaluate(training)
 

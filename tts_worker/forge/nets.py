@@ -60,16 +60,15 @@ def sound(decoder: Decoder, latent: Tensor) -> Tensor:
     state = decoder.fresh(len(latent))
     begun = state.frames > 0
     pasts, windows = iter(state.convolutions), iter(state.windows)
-    x = latent.transpose(1, 2)
+    x = latent
     *convolutions, last = decoder.convolutions
     for convolution, layers in zip(convolutions, decoder.stages, strict=True):
         x, _ = convolution(x, next(pasts), begun)
-        x = x.transpose(1, 2)
+        bias = layers.first().bias(x, state.frames)
         for layer in layers:
-            x, _ = layer(x, next(windows), state.frames)
-        x = x.transpose(1, 2)
+            x, _ = layer(x, next(windows), bias)
     patches, _ = last(x, next(pasts), begun)
-    return patches.transpose(1, 2).flatten(1)
+    return patches.flatten(1)
 
 
 @torch.no_grad()

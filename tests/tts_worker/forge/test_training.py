@@ -8,16 +8,18 @@ import pytest
 import torch
 
 from tests.tts_worker.forge.support import job, make_tones
-from tests.tts_worker.model.support import close, codes
+from tests.tts_worker.model.support import close, codes, model
 from tts_worker.forge import codec as training
 from tts_worker.forge.codec import LOG, STATE, CodecTraining, codec_folder, rate, train_codec
 from tts_worker.forge.job import Job, JobError
 from tts_worker.forge.nets import sound
 from tts_worker.forge.quantise import Treatment
+from tts_worker.forge.weights import read_codec, write_codec
+from tts_worker.model.config import shipped_config
 
 
 def nets(of: Job) -> CodecTraining:
-    return CodecTraining(of, of.model().codec, "cpu")
+    return CodecTraining(of, "cpu")
 
 
 def state(of: Job) -> dict[str, Any]:
@@ -51,6 +53,23 @@ def test_training_quantises_as_the_engine_does(tmp_path: Path) -> None:
     assert close(made, run.nets.resynthesised(samples))
 
 
+@torch.no_grad()
+def test_the_engine_loads_what_was_trained(tmp_path: Path) -> None:
+    run, engine = nets(job(tmp_path)), model()
+    run.nets.decoder.quantiser.embedding_sum.normal_()
+    run.nets.decoder.quantiser.cluster_usage.uniform_(0.5, 2)
+    write_codec(run.nets, run.model, tmp_path / "codec.safetensors")
+    read_codec(tmp_path / "codec.safetensors", engine)
+    frames = codes(engine.config, 2, 6)
+    assert torch.equal(engine.decoder.whole(frames), run.nets.decoder.whole(frames))
+    assert engine.encoder is not None
+    samples = 0.1 * torch.randn(1, 4 * run.config.frame, generator=torch.Generator().manual_seed(1))
+    latent, _ = engine.encoder(samples, engine.encoder.fresh(1))
+    assert torch.equal(engine.decoder.quantiser.encode(latent), run.nets.codes(samples))
+    with pytest.raises(JobError, match="is no codec of this configuration"):
+        read_codec(tmp_path / "codec.safetensors", model(config=shipped_config("micro")))
+
+
 def test_a_run_that_was_stopped_twice_gives_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
     adversary = {"adversary_from": 4, "adversary_windows": (256, 128), "adversary_channels": 4}
     whole, parts = job(tmp_path / "whole", **adversary), job(tmp_path / "parts", **adversary)
@@ -58,7 +77,7 @@ def test_a_run_that_was_stopped_twice_gives_the_weights_of_one_that_was_not(tmp_
         make_tones(one)
     train_codec(whole)
     for steps in (3, 5):
-        stopped = CodecTraining(parts, parts.model().codec, "cpu")
+        stopped = CodecTraining(parts, "cpu")
         _advance(parts, stopped, steps)
     train_codec(parts)
     one, other = state(whole), state(parts)
