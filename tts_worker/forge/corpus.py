@@ -41,6 +41,11 @@ def make_corpus(job: Job) -> None:
     _write_manifest(job, folder)
 
 
+def corpus_complete(job: Job) -> bool:
+    """Whether all of it has been made."""
+    return (corpus_folder(job) / MANIFEST).exists()
+
+
 def _shard(task: tuple[Job, int, list[Recording]]) -> None:
     job, index, found = task
     utterances = _recorded(job.corpus, found) if job.corpus.recordings else _spoken(job, index)
