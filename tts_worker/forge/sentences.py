@@ -17,6 +17,7 @@ from typing import Any
 from zlib import crc32
 
 _SLOT = re.compile(r"\{(\w+)\}")
+_NAMES = ("first", "last")
 _JOINED = 0.2
 """Share of texts that are two sentences, so that there are pauses between them."""
 _HELD_OUT = 50
@@ -38,7 +39,12 @@ def held_out(text: str) -> bool:
 def _one(random: Random) -> str:
     kinds = list(_lists()["kinds"].values())
     kind = random.choices(kinds, [kind["share"] for kind in kinds])[0]
-    said = _SLOT.sub(lambda slot: _fill(slot[1], random), random.choice(kind["sentences"]))
+    pattern: str = random.choice(kind["sentences"])
+    # A name that is spelled is the one that is said.
+    names = {name: _fill(name, random) for name in _NAMES if f"{{spelled{name}}}" in pattern}
+    spelled = {f"spelled{name}": _spelled(value, random) for name, value in names.items()}
+    fixed = names | spelled
+    said = _SLOT.sub(lambda slot: fixed.get(slot[1]) or _fill(slot[1], random), pattern)
     said = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", said)
     return said[0].upper() + said[1:]
 
@@ -133,6 +139,4 @@ _MADE: dict[str, Callable[[Random], str]] = {
     "phone": _phone,
     "code": _code,
     "spelled": lambda random: _spelled(random.choice(_words()), random),
-    "spelledlast": lambda random: _spelled(_fill("last", random), random),
-    "spelledfirst": lambda random: _spelled(_fill("first", random), random),
 }

@@ -1,6 +1,7 @@
 """The corpus: sentences, sounds, what the teacher says, recordings, and the shards they are stored in."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,14 @@ def test_sentences_are_many_and_always_the_same() -> None:
     assert 20 < sum(map(held_out, made)) < 120
     words = Counter(word for text in made for word in normalise(text, "en-US").text.lower().split())
     assert len(words) > 4000
+
+
+def test_a_name_is_spelled_as_it_is_said() -> None:
+    made = [sentence(1, number) for number in range(3000)]
+    pairs = [found for text in made for found in re.findall(r"(\w+) is spelled ((?:[A-Z][, -]+)+[A-Z])\b", text)]
+    pairs = [(name, letters) for name, letters in pairs if name != "That"]
+    assert len(pairs) > 5
+    assert all(re.sub("[^A-Z]", "", letters) == name.upper() for name, letters in pairs)
 
 
 def test_a_text_stays_held_out_whatever_its_marks() -> None:
