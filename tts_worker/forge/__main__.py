@@ -18,6 +18,7 @@ def parse() -> argparse.Namespace:
     for name, text in (
         ("corpus", "speak the sentences of the corpus, or take in a folder of recordings"),
         ("codec", "train encoder, decoder and table of the codec on the corpus"),
+        ("codes", "turn the corpus into the trained codec's codes, for every later step"),
         ("listen", "resynthesise held-out speech with the codec as it is, and report how well it is understood"),
     ):
         step = steps.add_parser(name, help=text, description=text)
@@ -44,6 +45,10 @@ def main() -> None:
                 from tts_worker.forge.codec import train_codec
 
                 train_codec(job, arguments.minutes)
+            case "codes":
+                from tts_worker.forge.codes import make_codes
+
+                make_codes(job)
             case _:
                 from tts_worker.forge.listen import listen
 

@@ -42,6 +42,8 @@ class Clip:
 
     line: Line
     shard: Pcm
+    name: str
+    """Of the shard."""
 
     @property
     def pcm(self) -> Pcm:
@@ -71,12 +73,18 @@ def write_shard(folder: Path, index: int, utterances: Iterable[tuple[Line, Sound
         parts.append(np.round(np.clip(sound, -1, 1) * 32767).astype(np.int16))
         lines.append(json.dumps(asdict(line) | {"start": start, "length": len(sound)}, ensure_ascii=False))
         start += len(sound)
-    samples, temporary = folder / f"{shard_name(index)}.npy", folder / f"{shard_name(index)}.tmp"
-    with temporary.open("wb") as file:
-        np.save(file, np.concatenate(parts) if parts else np.zeros(0, np.int16))
-    temporary.replace(samples)
+    write_whole(folder / f"{shard_name(index)}.npy", np.concatenate(parts) if parts else np.zeros(0, np.int16))
+    temporary = folder / f"{shard_name(index)}.tmp"
     temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     temporary.replace(folder / f"{shard_name(index)}.jsonl")
+
+
+def write_whole(path: Path, numbers: Pcm) -> None:
+    """A file that appears complete or not at all."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        np.save(file, numbers)
+    temporary.replace(path)
 
 
 def done(folder: Path, index: int) -> bool:
@@ -89,7 +97,7 @@ def _clips(folder: Path) -> Iterator[Clip]:
         shard = np.load(path.with_suffix(".npy"), mmap_mode="r")
         for text in path.read_text(encoding="utf-8").splitlines():
             fields = json.loads(text)
-            yield Clip(Line(**fields | {"ends": tuple(fields["ends"])}), shard)
+            yield Clip(Line(**fields | {"ends": tuple(fields["ends"])}), shard, path.stem)
 
 
 def read_corpus(folder: Path) -> list[Clip]:

@@ -10,10 +10,13 @@ import torch
 from tests.tts_worker.forge.support import job, make_tones
 from tests.tts_worker.model.support import close, codes, model
 from tts_worker.forge import codec as training
-from tts_worker.forge.codec import LOG, STATE, CodecTraining, codec_folder, rate, train_codec
+from tts_worker.forge.codec import LOG, STATE, WEIGHTS, CodecTraining, codec_folder, rate, train_codec
+from tts_worker.forge.codes import make_codes, read_codes
+from tts_worker.forge.corpus import corpus_folder
 from tts_worker.forge.job import Job, JobError
 from tts_worker.forge.nets import sound
 from tts_worker.forge.quantise import Treatment
+from tts_worker.forge.store import read_corpus
 from tts_worker.forge.weights import read_codec, write_codec
 from tts_worker.model.config import shipped_config
 
@@ -135,3 +138,24 @@ def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
     assert rates[20] == rates[74] == 1.0
     assert rates[-1] == 0.0
     assert rates[9:] == sorted(rates[9:], reverse=True)
+
+
+def test_codes_of_the_corpus_are_those_of_each_utterance_alone(tmp_path: Path) -> None:
+    of = job(tmp_path)
+    make_tones(of)
+    with pytest.raises(JobError, match="train it first"):
+        read_codes(of)
+    run = nets(of)
+    run.nets.decoder.quantiser.embedding_sum.normal_()
+    run.nets.decoder.quantiser.cluster_usage.fill_(1)
+    codec_folder(of).mkdir()
+    write_codec(run.nets, run.model, codec_folder(of) / WEIGHTS)
+    with pytest.raises(JobError, match="make it"):
+        read_codes(of)
+    make_codes(of)
+    clips, made = read_corpus(corpus_folder(of)), read_codes(of)
+    assert [one.line for one in made] == [clip.line for clip in clips]
+    for one, clip in zip(made, clips, strict=True):
+        samples = torch.from_numpy(clip.sound)[None]
+        alone = run.nets.codes(torch.nn.functional.pad(samples, (0, -samples.shape[1] % run.config.frame)))
+        assert torch.equal(torch.from_numpy(one.frames.astype(int)), alone[0])
