@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tts_worker.forge.job import JobError, read_job
+from tts_worker.forge.job import JobError, describe, read_job
 
 
 def parse() -> argparse.Namespace:
@@ -13,6 +13,8 @@ def parse() -> argparse.Namespace:
         prog="python -m tts_worker.forge",
         description="Make a voice, step by step. A job is one TOML file; each step can be stopped at any time and goes "
         "on where it was when it is started again.",
+        epilog=describe(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     steps = parser.add_subparsers(dest="step", metavar="step", required=True)
     for name, text in (

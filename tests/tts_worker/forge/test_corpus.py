@@ -13,7 +13,7 @@ import soundfile
 from tts_worker.engine import SAMPLE_RATE
 from tts_worker.forge import corpus
 from tts_worker.forge.corpus import corpus_folder, levelled, make_corpus, manner
-from tts_worker.forge.job import Job, JobError, read_job
+from tts_worker.forge.job import CodecJob, CorpusJob, Job, JobError, describe, read_job
 from tts_worker.forge.phones import merged, sounding
 from tts_worker.forge.sentences import held_out, sentence
 from tts_worker.forge.store import MANIFEST, read_corpus
@@ -165,6 +165,12 @@ def test_an_empty_folder_is_no_corpus(tmp_path: Path) -> None:
 def test_the_shipped_jobs_are_valid() -> None:
     for path in (Path(corpus.__file__).parent / "jobs").glob("*.toml"):
         assert read_job(path).model().codec.dim
+
+
+def test_help_explains_every_field() -> None:
+    lines = [line.strip() for line in describe().splitlines()[1:] if not line.strip().startswith("[")]
+    assert len(lines) == len(CorpusJob.model_fields) + len(CodecJob.model_fields) + len(Job.model_fields) - 2
+    assert [line for line in lines if line.endswith(":")] == []
 
 
 def test_a_job_says_what_is_wrong_with_it(tmp_path: Path) -> None:
