@@ -145,7 +145,7 @@ class Phrase(_message.Message):
     """Chosen by the client; grows within the stream."""
     text: _builtins.str
     """1 to 2000 code points, and what the model has room for: a phrase whose sound would not fit is refused with
-    INVALID_ARGUMENT when its turn comes, saying how many fit; none is ever cut.
+    INVALID_ARGUMENT when its turn comes, saying how many fit, or where the room ends; none is cut silently.
     """
     def __init__(
         self,

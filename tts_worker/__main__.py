@@ -28,6 +28,7 @@ def parse() -> argparse.Namespace:
     one.add_argument("--seed", type=int, default=0, help="the same seed gives the same sound (default 0)")
     one.add_argument("--voice", default="", help="one that `voices` lists (default: the first)")
     one.add_argument("--language", default="", help="how numbers and dates are read (default: the voice's first)")
+    one.add_argument("--reference", type=Path, help="WAV file whose voice it takes, with --language; 1 to 30 s, 16 bit")
     commands.add_parser("voices", help="list the voices")
     _add_seams(commands.add_parser("seams", help="look at the joins between phrases, pieces and workers"))
     look = commands.add_parser("inspect", help="tensors and totals of a flow-matching model, without loading it")

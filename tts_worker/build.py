@@ -33,7 +33,7 @@ def engine_builder(settings: TtsSettings) -> Callable[[], Engine[Any]]:
             if not settings.model_folder:
                 raise EngineError("TRUNKLINE_TTS_MODEL_FOLDER is not set; valid: a folder with the model's files")
             folder, room = Path(settings.model_folder), Room(settings.cache_mib << 20, settings.positions)
-            return lambda: from_folder(folder, settings.device, room, settings.compile)
+            return lambda: from_folder(folder, settings.device, settings.precision, room, settings.compile)
         case "scripted":
             return lambda: ScriptedEngine(settings.scripted_delay)
 

@@ -5,7 +5,6 @@ Exit code 1 when one can be heard, 2 when that could not be tried.
 
 import asyncio
 import sys
-import wave
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import numpy as np
 from services.errors import ServiceError
 from tts_worker.casting import Open
 from tts_worker.engine import Sound
+from tts_worker.recording import RecordingError, read
 from tts_worker.request import Audio, Phrase
 from tts_worker.say import perform
 from tts_worker.seams import Join, seam_at, table
@@ -49,7 +49,7 @@ class Trial:
 def try_engine(worker: Callable[[], Studio], trial: Trial) -> NoReturn:
     """Speak, and look at every join. `worker` makes one that is not started yet."""
     try:
-        joins = asyncio.run(_try(worker, trial))
+        joins = asyncio.run(joins_of_trial(worker, trial))
     except ServiceError as error:
         _give_up(f"cannot say that: {error}")
     _judge(joins)
@@ -60,11 +60,9 @@ def try_recording(path: Path, places: Sequence[float]) -> NoReturn:
     if not places:
         _give_up("--wav needs --at: seconds at which to look")
     try:
-        samples, rate = _read(path)
-    except OSError as error:
-        _give_up(f"cannot read {path}: {error.strerror}")
-    except (wave.Error, EOFError, ValueError) as error:
-        _give_up(f"{path} is no WAV file of 16 bit PCM: {error}")
+        samples, rate = read(path)
+    except RecordingError as error:
+        _give_up(str(error))
     length = len(samples) / rate
     for place in places:
         if not 0 <= place <= length:
@@ -82,7 +80,7 @@ def _give_up(why: str) -> NoReturn:
     sys.exit(2)
 
 
-async def _try(worker: Callable[[], Studio], trial: Trial) -> list[Join]:
+async def joins_of_trial(worker: Callable[[], Studio], trial: Trial) -> list[Join]:
     """The joins of the stream, and those with a second worker, which comes when the first has gone."""
     phrases = [Phrase(number, text) for number, text in enumerate(trial.phrases, 1)]
     async with _started(worker) as first:
@@ -145,12 +143,3 @@ async def _handed_over(stage: Studio, trial: Trial, phrase: Phrase, spoken: Mess
 def _sound(messages: Messages) -> Sound:
     pcm = np.frombuffer(b"".join(data for _, data in messages), "<i2")
     return np.asarray(pcm / 32768, np.float32)
-
-
-def _read(path: Path) -> tuple[Sound, int]:
-    """First channel, -1 to 1, and samples per second. Raises OSError, wave.Error, EOFError, ValueError."""
-    with path.open("rb") as source, wave.open(source) as file:
-        if file.getsampwidth() != 2:
-            raise ValueError(f"{8 * file.getsampwidth()} bits a sample")
-        pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
-        return np.asarray(pcm[:, 0] / 32768, np.float32), file.getframerate()

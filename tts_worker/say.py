@@ -11,6 +11,7 @@ from services.errors import ServiceError
 from tts_worker.build import studio
 from tts_worker.casting import Open, cast
 from tts_worker.desk import Format
+from tts_worker.recording import RecordingError, clip_bytes
 from tts_worker.request import Audio, Flush, Phrase, Recital, Stream
 from tts_worker.settings import TtsSettings
 from tts_worker.sound import Encoding
@@ -28,6 +29,7 @@ class Wish:
     seed: int
     voice: str
     language: str
+    reference: Path | None
 
 
 def say(settings: TtsSettings, wish: Wish) -> None:
@@ -39,7 +41,7 @@ def say(settings: TtsSettings, wish: Wish) -> None:
             file.setsampwidth(2)
             file.setframerate(wish.rate)
             file.writeframes(sound)
-    except ServiceError as error:
+    except (ServiceError, RecordingError) as error:
         sys.exit(f"cannot say that: {error}")
     except OSError as error:
         sys.exit(f"cannot write {wish.output}: {error.strerror}")
@@ -54,6 +56,7 @@ async def _speak(settings: TtsSettings, wish: Wish) -> bytes:
         encoding=Encoding.PCM_S16LE,
         speed=wish.speed,
         seed=wish.seed,
+        reference_audio=clip_bytes(wish.reference) if wish.reference else None,
     )
     stage = studio(settings)
     try:

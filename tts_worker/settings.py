@@ -34,6 +34,11 @@ class TtsSettings(ServiceSettings):
         le=65536,
         description="voxtral: voice, text and frames of a phrase together; 12.5 frames are a second.",
     )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="voxtral: auto is bfloat16 on a GPU, else float32. On a processor bfloat16 is for products "
+        "only, and pays where there are instructions for them (avx512_bf16, amx_bf16).",
+    )
     compile: bool = Field(
         False, description="voxtral: layers go through torch.compile, which takes minutes at the start."
     )

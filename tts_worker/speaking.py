@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from services.errors import InvalidRequest, ServiceError
 from tts_worker.engine import FRAME, Mark, Piece, Sound, Utterance
 from tts_worker.model.config import END
 from tts_worker.normalise import Normalised
@@ -33,7 +34,9 @@ class Speaking:
     """The text as the model reads it."""
     slot: int
     most: int
-    """Frames after which it is ended."""
+    """Frames after which it is a runaway, and ended."""
+    room: int
+    """Frames that fit into its slot: who needs more fails, and is not cut."""
     books: int
     piece: int
     """Index of the next piece."""
@@ -44,12 +47,12 @@ class Speaking:
     ended: bool = False
     gone: bool = False
     """Nobody wants it any more, or all of it was given."""
-    broken: bool = False
-    """Its numbers are not finite any more."""
+    failed: ServiceError | None = None
+    """Why it cannot go on."""
     decoding: bool = False
     """A piece is being decoded."""
     _frames: Frames = field(init=False)
-    """[most, books] Shifted; without END. The first `made` count."""
+    """[most that there can be, books] Shifted; without END. The first `made` count."""
     made: int = 0
     cut: int = 0
     """Frames that were given to the codec."""
@@ -60,7 +63,7 @@ class Speaking:
     """The end of the sound so far."""
 
     def __post_init__(self) -> None:
-        self._frames = np.zeros((self.most, self.books), np.uint16)
+        self._frames = np.zeros((min(self.most, self.room), self.books), np.uint16)
 
     # -- frames ------------------------------------------------------------------------------------------------------
 
@@ -70,8 +73,11 @@ class Speaking:
             frames, self.ended = frames[:-1], True
         self.made = len(frames)
         self.most = max(self.most, self.made)
-        self.ended = self.ended or self.made == self.most  # a runaway there, too
-        self._frames = np.concatenate((frames, np.zeros((self.most - self.made, self.books), np.uint16)))
+        if not self.ended:
+            self._look_for_the_limit()
+        self._frames = np.concatenate(
+            (frames, np.zeros((min(self.most, self.room) - self.made, self.books), np.uint16))
+        )
         self.cut = min(piece_start(self.piece), self.made)
         self._blob += pack(frames[: self.cut])
         self._remade = self.made > self.cut
@@ -89,13 +95,13 @@ class Speaking:
     @property
     def hungry(self) -> bool:
         """Another frame is needed for the next piece."""
-        over = self.ended or self.gone or self.broken
+        over = self.ended or self.gone or self.failed
         return self.entered and not (over or self._remade) and self.made + self.asked < self._enough
 
     @property
     def due(self) -> bool:
         """The next piece can be decoded."""
-        free = self.entered and not (self.gone or self.broken or self.decoding)
+        free = self.entered and not (self.gone or self.failed or self.decoding)
         return free and (self.ended or self._remade or self.made >= self._enough)
 
     @property
@@ -105,17 +111,25 @@ class Speaking:
         return self.cut + piece_length(self.piece) + (self.piece > 0)
 
     def take(self, frame: Frames) -> bool:
-        """The next frame [books] has come. False where it is one too many: the phrase has found no end."""
+        """The next frame [books] has come. False where it is the last there may be: the phrase has found no end."""
         self.asked -= 1
-        if self.ended or self.gone:  # it was asked for before the end was known
+        if self.ended or self.gone or self.failed:  # it was asked for before that was known
             return True
         if frame[0] == END:
             self.ended = True
             return True
         self._frames[self.made] = frame
         self.made += 1
-        self.ended = self.made >= self.most
-        return not self.ended
+        return not self._look_for_the_limit()
+
+    def _look_for_the_limit(self) -> bool:
+        """Whether there may be no more frames."""
+        if self.made >= self.most:
+            self.ended = True
+        elif self.made >= self.room:
+            problem = f"has not ended after {self.made} frames, and there is room for no more; send it in parts"
+            self.failed = InvalidRequest("phrase.text", problem)
+        return self.ended or self.failed is not None
 
     # -- pieces ------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from tts_worker.engine import FRAME, SAMPLE_RATE, EngineError, Piece, Sound, Utt
 from tts_worker.lane import Download
 from tts_worker.model.files import Files, ModelFiles, Source
 from tts_worker.model.flow import GUIDANCE
+from tts_worker.model.precision import Precision
 from tts_worker.model.prompt import text_ids, voice_ids
 from tts_worker.model.voices import languages
 from tts_worker.normalise import normalise
@@ -131,9 +133,9 @@ class VoxtralEngine:
             raise InvalidRequest("open.resume", str(error)) from None
         if not self._free:
             raise Busy(f"all {self._slots} slots speak")
-        most = min(room, max(needed, longest(spoken.text)))
-        speech = Speaking(utterance, spoken, min(self._free), most, audio.codebooks, utterance.piece)
-        self._free.remove(speech.slot)
+        slot, most = min(self._free), max(needed, longest(spoken.text))
+        speech = Speaking(utterance, spoken, slot, most, room, audio.codebooks, utterance.piece)
+        self._free.remove(slot)
         heard = speech.go_on_from(made)
         guidance = GUIDANCE if utterance.guidance is None else utterance.guidance
         beginning = Beginning(speech.slot, prefix, ids, utterance.seed, guidance, speech.frames.copy())
@@ -186,9 +188,9 @@ class VoxtralEngine:
             self._collect(*self._steps.pop(0))
         results: dict[Speaking, Piece | ServiceError] = {}
         for speech in speeches:
-            if speech.broken:
+            if speech.failed:
                 self.end(speech)
-                results[speech] = InternalError("the voice broke; its phrase cannot go on")
+                results[speech] = speech.failed
         self._cut([speech for speech in speeches if speech.due])
         results |= self._pieces(wait=not self._steps)
         return [results.get(speech) for speech in speeches]
@@ -213,7 +215,7 @@ class VoxtralEngine:
                 log.warning("a phrase found no end", extra={"frames": speech.made})
             if not finite and not speech.gone:
                 log.error("a stream had numbers that are not finite")
-                speech.broken = True
+                speech.failed = InternalError("the voice broke; its phrase cannot go on")
 
     def _cut(self, due: Sequence[Speaking]) -> None:
         """Begin to decode the next piece of each, together where they are equally long."""
@@ -252,9 +254,15 @@ class VoxtralEngine:
         return self._runner, self._loaded
 
 
-def from_folder(folder: Path, device: str, room: Room, compiled: bool = False) -> VoxtralEngine:
-    """The engine of a model's folder, not loaded. `device`: auto takes a GPU where there is one. Raises EngineError."""
+def from_folder(
+    folder: Path, device: str, precision: Precision | Literal["auto"], room: Room, compiled: bool = False
+) -> VoxtralEngine:
+    """The engine of a model's folder, not loaded. `device`: auto takes a GPU where there is one. `precision`: auto is
+    bfloat16 on a GPU, else float32. Raises EngineError."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    files = Files(folder, torch.float32 if device == "cpu" else torch.bfloat16, device)
+    if device == "cpu":
+        files = Files(folder, torch.float32, device, "float32" if precision == "auto" else precision)
+    else:
+        files = Files(folder, torch.float32 if precision == "float32" else torch.bfloat16, device)
     return VoxtralEngine(files, room, partial(tuned, compiled=compiled))

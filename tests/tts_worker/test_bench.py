@@ -27,7 +27,13 @@ def test_streams_are_measured_and_not_measured_again(tmp_path: Path, capsys: pyt
     assert output.read_bytes() == before
     assert capsys.readouterr().out == table
     with pytest.raises(SystemExit, match="another kind of run"):
-        main([*options, "--dtype", "bfloat16", "--streams", "1"])
+        main([*options, "--precision", "bfloat16", "--streams", "1"])
+
+
+def test_products_in_16_bits_on_a_processor(tmp_path: Path) -> None:
+    options = ["--config", "micro", "--device", "cpu", "--precision", "bfloat16", "--seconds", "0.8", "--streams", "1"]
+    main([*options, "--output", str(tmp_path / "speech.json")])
+    assert json.loads((tmp_path / "speech.json").read_text("utf-8"))["run"]["precision"] == "bfloat16"
 
 
 def test_the_gpu_script_at_small_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,12 @@ def test_voices_are_listed() -> None:
         (["say", "", "x.wav"], {"engine": "scripted"}, 1, "phrase.text: 0 code points"),
         (["say", "x", "/nowhere/x.wav"], {"engine": "scripted"}, 1, "cannot write /nowhere/x.wav"),
         (["say", "x", "x.wav", "--voice", "emma"], {"engine": "scripted"}, 1, "valid: heart"),
+        (
+            ["say", "x", "x.wav", "--reference", "/nowhere/x.wav"],
+            {"engine": "scripted"},
+            1,
+            "cannot read /nowhere/x.wav",
+        ),
         (["seams", "x", "--voice", "emma"], {"engine": "scripted"}, 2, "valid: heart"),
         (["seams", "--wav", "/nowhere/x.wav", "--at", "1"], {}, 2, "cannot read /nowhere/x.wav"),
         (["serve"], {"engine": "voxtral"}, 1, "TRUNKLINE_TTS_MODEL_FOLDER is not set"),

@@ -53,8 +53,7 @@ class Row:
 
 def rows(given: argparse.Namespace, streams: int) -> Row:
     """With an engine of its own for the number of streams."""
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[given.dtype]
-    source = RandomModel(given.config, given.device, dtype)
+    source = RandomModel(given.config, given.device, given.precision)
     seconds = source.config.frame_seconds
     task = Task(round(CHARACTERS * given.seconds / SECONDS), round(given.seconds / seconds))
     engine = VoxtralEngine(source, _room(source, task, streams), partial(tuned, compiled=given.compile))
@@ -125,7 +124,7 @@ def _run(given: argparse.Namespace) -> dict[str, object]:
     """What makes two runs comparable."""
     on = given.device.startswith("cuda")
     device = torch.cuda.get_device_name() if on else platform.processor() or platform.machine()
-    kinds = {name: getattr(given, name) for name in ("config", "seconds", "dtype", "compile", "threads")}
+    kinds = {name: getattr(given, name) for name in ("config", "seconds", "precision", "compile", "threads")}
     return {**kinds, "device": device, "cores": os.cpu_count(), "torch": torch.__version__}
 
 
@@ -139,11 +138,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of sound per stream (default {SECONDS:g})")
     parser.add_argument("--threads", type=int, default=1, help="of the processor (default 1)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if cuda else "cpu")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="default: bfloat16 on a GPU, else float32")
+    precisions = ("float32", "bfloat16")
+    parser.add_argument("--precision", choices=precisions, help="default: bfloat16 on a GPU, else float32")
     parser.add_argument("--compile", action="store_true", help="layers through torch.compile: minutes at the start")
     parser.add_argument("--output", type=Path, help="JSON file to write; what it holds already is not measured again")
     given = parser.parse_args(arguments)
-    given.dtype = given.dtype or ("bfloat16" if given.device == "cuda" else "float32")
+    given.precision = given.precision or ("bfloat16" if given.device == "cuda" else "float32")
     return given
 
 

@@ -8,6 +8,7 @@ import torch
 from tts_worker.model.config import END, Config, ConfigError, shipped_config
 from tts_worker.model.files import ModelFiles
 from tts_worker.model.network import Voxtral, build, fold, randomise
+from tts_worker.model.precision import Precision, apply
 from tts_worker.model.tokenizer import Bytes
 
 VOICE = "neutral_bench"
@@ -45,7 +46,13 @@ class RandomModel:
     size: str
     """Name of a shipped configuration."""
     device: str
-    dtype: torch.dtype
+    precision: Precision
+    """On a processor of the products, on a GPU of everything."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of what is computed."""
+        return torch.bfloat16 if self.precision == "bfloat16" and self.device != "cpu" else torch.float32
 
     @property
     def config(self) -> Config:
@@ -82,6 +89,8 @@ def _model(of: RandomModel, length: int) -> Voxtral:
         randomise(model, seed=0)
         model.heads.no_code[END] = True
         fold(model)
+        if of.device == "cpu":
+            apply(model, of.precision)
     return model
 
 

@@ -12,6 +12,7 @@ from tts_worker.engine import EngineError
 from tts_worker.model.checkpoint import CheckpointError, load
 from tts_worker.model.config import Config, ConfigError, load_config
 from tts_worker.model.network import Voxtral, fold
+from tts_worker.model.precision import Precision, apply
 from tts_worker.model.tokenizer import Bytes, Tekken, Tokenizer, TokenizerError
 from tts_worker.model.voices import VoiceError, read_voices
 
@@ -64,8 +65,9 @@ class Source(Protocol):
 class Files:
     """A folder, looked at but not loaded. Raises EngineError with a line for the operator."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype, device: str) -> None:
-        self._folder, self._dtype, self.device = folder, dtype, device
+    def __init__(self, folder: Path, dtype: torch.dtype, device: str, packed: Precision | None = None) -> None:
+        """`packed`: on a processor, how matrices are kept that are only read (`tts_worker.model.precision`)."""
+        self._folder, self._dtype, self.device, self._packed = folder, dtype, device, packed
         try:
             self.config: Config = load_config(folder / PARAMS)
         except ConfigError as error:
@@ -94,6 +96,8 @@ class Files:
         except (CheckpointError, TokenizerError, VoiceError) as error:
             raise EngineError(str(error)) from None
         fold(model)
+        if self._packed is not None:
+            apply(model, self._packed)
         return ModelFiles(model, tokenizer, voices)
 
     def _tokenizer(self) -> Tokenizer:

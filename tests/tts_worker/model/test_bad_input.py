@@ -17,11 +17,14 @@ import torch
 
 from protos import common_pb2
 from protos import text_to_speech_pb2 as pb
+from services.errors import InvalidRequest, ServiceError
 from tests.tts_worker.harness import Worker, opening, phrase, running
-from tests.tts_worker.model.test_engine import TEXT, write_model
+from tests.tts_worker.model.engines import TEXT, loaded, speak, utterance, write_model
 from tests.tts_worker.model.test_service import engine, serving
+from tts_worker.engine import Piece
 from tts_worker.resume import Resume
 from tts_worker.speaking import Speaking
+from tts_worker.tuning import Tuning
 
 RECORDING = np.random.default_rng(1).integers(-9000, 9000, 48_000, dtype="<i2").tobytes()
 Requests = list[pb.SynthesizeRequest]
@@ -125,6 +128,28 @@ async def test_a_phrase_that_has_no_room_is_refused_and_one_of_the_length_that_f
         heard = await one.say(("word " * 200)[: int(found[1]) * 9 // 10])
         assert heard.audio[-1].last_of_phrase
         assert 50 < int(found[1]) < 1000
+
+
+async def test_a_phrase_that_takes_longer_than_expected_is_not_cut_silently(folder: Path) -> None:
+    """It had room for what such a text usually takes, and not for three times as much, after which it would be said to
+    run away."""
+    async with serving(engine(folder, ends_after=1000)) as one:
+        status, details = await refusal(one, spoken("word " * 25))
+    assert status == "INVALID_ARGUMENT"
+    assert re.fullmatch(
+        r"phrase\.text: has not ended after \d+ frames, and there is room for no more; send it in parts", details
+    )
+
+
+def test_nor_is_it_where_steps_are_started_ahead(folder: Path) -> None:
+    """Then a frame comes that there is no room for, and is passed over."""
+    one = loaded(folder, ends_after=1000, tuning=Tuning((2, 4), reach=48, prompts=4, ahead=1))
+    speech = one.begin(utterance("word " * 25))
+    answer: Piece | ServiceError | None = None
+    while not isinstance(answer, ServiceError):
+        (answer,) = one.step([speech])
+    assert isinstance(answer, InvalidRequest)
+    assert speak(one, one.begin(utterance("Hi.")))[-1].last
 
 
 async def test_numbers_that_are_not_finite_end_one_stream_with_an_error(folder: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from tests.tts_worker.harness import Worker
+from tests.tts_worker.model.engines import TEXT, write_model
 from tests.tts_worker.model.support import model
-from tests.tts_worker.model.test_engine import TEXT, write_model
 from tests.tts_worker.model.test_service import engine, serving
 from tts_worker.model.checkpoint import export
 from tts_worker.model.config import END

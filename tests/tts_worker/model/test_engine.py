@@ -1,8 +1,5 @@
 """The engine in front of the runner: pieces, slots, resumption, and what goes wrong."""
 
-from dataclasses import dataclass, replace
-from importlib import resources
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -10,43 +7,14 @@ import pytest
 import torch
 
 from services.errors import Busy, InternalError, InvalidRequest
-from tests.tts_worker.model.support import NANO, model
-from tts_worker.engine import FRAME, EngineError, Piece, Utterance
-from tts_worker.lane import Download, Lane
+from tests.tts_worker.model.engines import TEXT, loaded, sound, speak, utterance, write_model
+from tests.tts_worker.model.support import model
+from tts_worker.engine import FRAME, EngineError, Piece
 from tts_worker.model.checkpoint import export
-from tts_worker.model.config import END
 from tts_worker.model.files import Files
-from tts_worker.model.prompt import voice_ids
-from tts_worker.model.reference import voice_rows
-from tts_worker.model.voices import write_voice
-from tts_worker.pieces import BOUNDARIES, Frames, longest, piece_length, piece_start
+from tts_worker.pieces import BOUNDARIES, longest, piece_length, piece_start
 from tts_worker.room import Room
-from tts_worker.runner import Made
-from tts_worker.speaking import Speaking
-from tts_worker.tuning import Tuning, tuned
 from tts_worker.voxtral import VoxtralEngine
-
-TEXT = "Good morning, this is the practice."
-POSITIONS = 320
-ENDS_AFTER = 20
-"""Frames of a phrase of the engines here: random weights would find an end when they please."""
-
-
-def write_model(folder: Path, encoder: bool = False) -> Path:
-    """A small model with random weights and two voices, as it would be published."""
-    params = resources.files("tts_worker.model").joinpath("configs", "nano.json").read_text("utf-8")
-    (folder / "params.json").write_text(params, encoding="utf-8")
-    made = model()
-    if not encoder:
-        made.encoder = None
-    with torch.no_grad():
-        made.heads.semantic.weight[END] = 0  # by itself it finds no end
-    export(made, folder / "consolidated.safetensors", torch.float32)
-    (folder / "voice_embedding").mkdir()
-    for seed, name in enumerate(("fr_anna", "neutral_bert")):
-        rows = torch.randn(5, NANO.dim, generator=torch.Generator().manual_seed(seed))
-        write_voice(folder / "voice_embedding", name, rows)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -57,54 +25,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def engine(folder: Path) -> VoxtralEngine:
     return loaded(folder)
-
-
-@dataclass(frozen=True)
-class Ending:
-    """What a step has made, with ends put in where they are wanted."""
-
-    made: Made
-    numbers: list[int]
-    ends_after: int
-
-    def take(self) -> tuple[Frames, list[bool]]:
-        frames, finite = self.made.take()
-        frames[[number >= self.ends_after for number in self.numbers], 0] = END
-        return frames, finite
-
-
-def loaded(folder: Path, slots: int = 3, ends_after: int = ENDS_AFTER, tuning: Tuning | None = None) -> VoxtralEngine:
-    """Its phrases end after that many frames."""
-    room = Room(slots * Room(0, POSITIONS).of_one(NANO, 4), POSITIONS)
-    made = VoxtralEngine(Files(folder, torch.float32, "cpu"), room, (lambda *_: tuning) if tuning else tuned)
-    made.load()
-    runner = made._runner
-    assert runner is not None
-    step = runner.step
-
-    def ending(active: list[int]) -> Ending:
-        numbers = runner._streams.number[active].tolist()
-        return Ending(step(active), numbers, ends_after)
-
-    runner.step = ending  # type: ignore[method-assign,assignment]
-    return made
-
-
-def utterance(text: str = TEXT, voice: str = "neutral_bert", seed: int = 3, **more: object) -> Utterance:
-    return Utterance(text, voice, seed, **more)  # type: ignore[arg-type]
-
-
-def speak(engine: VoxtralEngine, speech: Speaking) -> list[Piece]:
-    pieces: list[Piece] = []
-    while not (pieces and pieces[-1].last):
-        (piece,) = engine.step([speech])
-        assert not isinstance(piece, Exception)
-        pieces += [piece] if piece else []
-    return pieces
-
-
-def sound(pieces: list[Piece]) -> np.ndarray:
-    return np.concatenate([piece.samples for piece in pieces])
 
 
 def test_the_first_piece_is_one_frame_and_later_ones_are_longer(engine: VoxtralEngine) -> None:
@@ -176,53 +96,6 @@ def test_phrases_in_a_batch_sound_as_alone(folder: Path) -> None:
         np.testing.assert_allclose(np.concatenate(together), wanted, atol=2e-5)
 
 
-class Late(Download):
-    """A copy that is there when it has been asked for a few times, or waited for."""
-
-    def __init__(self, made: Download, after: int) -> None:
-        super().__init__(made._tensors, None)
-        self._after = after
-
-    @property
-    def ready(self) -> bool:
-        self._after -= 1
-        return self._after < 0
-
-
-def test_as_on_a_device_that_works_beside_the_host(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps started ahead of the results, in a few shapes, prompts together, sound that comes later: the same sound."""
-    texts = (TEXT, "Yes.", "No, thank you.", "Later, please.")
-    one = loaded(folder, slots=4)
-    wanted = [sound(speak(one, one.begin(utterance(text, seed=seed)))) for seed, text in enumerate(texts)]
-    download = Lane.download
-    delays = cycle((0, 3, 1, 2, 0, 4))
-    monkeypatch.setattr(Lane, "download", lambda lane, *tensors: Late(download(lane, *tensors), next(delays)))
-    busy = loaded(folder, slots=4, tuning=Tuning((2, 4), reach=48, prompts=4, ahead=1))
-    speeches = [busy.begin(utterance(text, seed=seed)) for seed, text in enumerate(texts)]
-    heard: dict[Speaking, list[np.ndarray]] = {speech: [] for speech in speeches}
-    for _ in range(100):
-        if going := [speech for speech in speeches if not speech.gone]:
-            for speech, piece in zip(going, busy.step(going), strict=True):
-                heard[speech] += [piece.samples] if isinstance(piece, Piece) else []
-    for speech, whole in zip(speeches, wanted, strict=True):
-        np.testing.assert_allclose(np.concatenate(heard[speech]), whole, atol=2e-5)
-    again = busy.begin(utterance(TEXT, seed=0))  # in a slot for which a step may still be under way
-    np.testing.assert_allclose(sound(speak(busy, again)), wanted[0], atol=2e-5)
-
-
-def test_whoever_leaves_with_a_step_under_way_is_forgotten(folder: Path) -> None:
-    one = loaded(folder, slots=1)
-    wanted = sound(speak(one, one.begin(utterance())))
-    busy = loaded(folder, slots=1, tuning=Tuning(ahead=1))
-    for steps in (0, 1, 2, 5):
-        leaving = busy.begin(utterance("Never mind."))
-        for _ in range(steps):
-            busy.step([leaving])
-        busy.end(leaving)
-        busy.end(leaving)  # twice is no error
-        np.testing.assert_allclose(sound(speak(busy, busy.begin(utterance()))), wanted, atol=2e-5)
-
-
 @pytest.mark.parametrize("index", range(6))
 def test_another_engine_goes_on_from_any_piece(folder: Path, index: int) -> None:
     whole = speak(first := loaded(folder), first.begin(utterance()))
@@ -291,40 +164,6 @@ def test_what_cannot_be_spoken(engine: VoxtralEngine, change: dict[str, object],
         engine.begin(utterance(**change))  # type: ignore[arg-type]
     assert str(error.value).startswith(words)
     assert len([engine.begin(utterance()) for _ in range(3)]) == 3  # no slot was lost
-
-
-def recording(seed: int, seconds: float = 1.5) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, round(seconds * 24000)).astype(np.float32)
-
-
-def test_a_voice_from_a_recording(tmp_path: Path, folder: Path) -> None:
-    """It sounds as the same rows would sound as a preset; other recordings sound otherwise."""
-    assert not loaded(folder).clones
-    one = loaded(write_model(tmp_path, encoder=True))
-    assert one.clones
-    clip = recording(1)
-    cloned = utterance(voice="reference", language="en-US", reference=clip, reference_key="first")
-    whole = speak(one, one.begin(cloned))
-    other = replace(cloned, reference=recording(2), reference_key="second")
-    assert np.abs(sound(speak(one, one.begin(other))) - sound(whole)).max() > 1e-3
-    runner, files = one._running()
-    rows = voice_rows(files.model, torch.from_numpy(clip))
-    assert len(rows) == -(-len(clip) // FRAME) + 1
-    preset = runner.voice(voice_ids(files.tokenizer, len(rows)), rows)
-    assert torch.equal(preset.cache.both, one._clones["first"].cache.both)
-    rest = speak(one, one.begin(replace(cloned, piece=2, state=whole[2].state)))
-    np.testing.assert_allclose(sound(rest), sound(whole[2:]), atol=2e-5)
-
-
-def test_recordings_that_nobody_speaks_with_are_forgotten_in_the_end(tmp_path: Path) -> None:
-    one = loaded(write_model(tmp_path, encoder=True))
-    cloned = utterance("Yes.", voice="reference", language="en-US", reference=recording(1), reference_key="0")
-    for key in range(20):
-        speech = one.begin(replace(cloned, reference_key=str(key)))
-        one.begin(replace(cloned, reference_key="0"))  # is in use all the time
-        one.end(speech)
-        one.end(next(entry.speech for entry in one._entries if not entry.speech.gone))
-    assert list(one._clones) == [*map(str, range(5, 20)), "0"]
 
 
 def test_voices_and_their_languages(engine: VoxtralEngine) -> None:

@@ -13,8 +13,8 @@ import pytest
 from protos import common_pb2
 from protos import text_to_speech_pb2 as pb
 from tests.tts_worker.harness import Heard, Worker
-from tests.tts_worker.model import test_engine
-from tests.tts_worker.model.test_engine import TEXT, write_model
+from tests.tts_worker.model import engines
+from tests.tts_worker.model.engines import TEXT, write_model
 from tests.tts_worker.model.test_service import engine, serving
 from tts_worker.resume import unpack
 
@@ -142,7 +142,7 @@ async def test_forged_blobs_are_refused_and_hurt_nobody(first: Worker) -> None:
 
 async def test_a_blob_of_four_thousand_frames(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five minutes of one phrase, more than any that would be begun: it is taken up, and ended as a runaway."""
-    monkeypatch.setattr(test_engine, "POSITIONS", 4200)
+    monkeypatch.setattr(engines, "POSITIONS", 4200)
     async with serving(engine(folder, slots=1, ends_after=5000)) as worker:
         start = await worker.say("Yes.", first_id=7, seed=1)
         frames, piece = 4000, 668  # 12 frames are four pieces, and every 6 after that are another one

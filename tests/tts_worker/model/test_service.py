@@ -12,8 +12,8 @@ import soxr
 
 from protos import common_pb2
 from tests.tts_worker.harness import Worker, assert_spans_cover, opening, phrase, running
+from tests.tts_worker.model.engines import TEXT, loaded, write_model
 from tests.tts_worker.model.support import NANO
-from tests.tts_worker.model.test_engine import TEXT, loaded, write_model
 from tts_worker.build import engine_builder
 from tts_worker.engine import EngineError
 from tts_worker.room import Room

@@ -9,8 +9,8 @@ import torch
 
 from protos import text_to_speech_pb2 as pb
 from tests.tts_worker.harness import running
+from tests.tts_worker.model.engines import write_model
 from tests.tts_worker.model.support import NANO
-from tests.tts_worker.model.test_engine import write_model
 from tests.tts_worker.model.test_service import engine
 from tts_worker.model.voices import write_voice
 from tts_worker.samples import sample_text
