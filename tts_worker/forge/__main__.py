@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tts_worker.forge.job import JobError, describe, read_job
+from tts_worker.forge.job import JobError
+from tts_worker.forge.speech_job import describe, read_voice_job
 
 
 def parse() -> argparse.Namespace:
@@ -21,6 +22,7 @@ def parse() -> argparse.Namespace:
         ("corpus", "speak the sentences of the corpus, or take in a folder of recordings"),
         ("codec", "train encoder, decoder and table of the codec on the corpus"),
         ("codes", "turn the corpus into the trained codec's codes, for every later step"),
+        ("speech", "train backbone and heads on the codes, and write the folder of a voice that the worker serves"),
         ("listen", "resynthesise held-out speech with the codec as it is, and report how well it is understood"),
     ):
         step = steps.add_parser(name, help=text, description=text)
@@ -28,7 +30,7 @@ def parse() -> argparse.Namespace:
             "job", type=Path, help="the job's TOML file; a shipped one is tts_worker/forge/jobs/micro.toml"
         )
         step.add_argument("--folder", type=Path, help="where what is made goes, instead of where the job says")
-        if name == "codec":
+        if name in ("codec", "speech"):
             step.add_argument("--minutes", type=float, help="stop after so long, ready to go on (default: all steps)")
     return parser.parse_args()
 
@@ -37,7 +39,7 @@ def main() -> None:
     """Entry point. What prevents a job is a line on stderr and exit code 1."""
     arguments = parse()
     try:
-        job = read_job(arguments.job, arguments.folder)
+        job = read_voice_job(arguments.job, arguments.folder)
         match arguments.step:
             case "corpus":
                 from tts_worker.forge.corpus import make_corpus  # each step loads only its own libraries
@@ -51,6 +53,10 @@ def main() -> None:
                 from tts_worker.forge.codes import make_codes
 
                 make_codes(job)
+            case "speech":
+                from tts_worker.forge.speech import train_speech
+
+                train_speech(job, arguments.minutes)
             case _:
                 from tts_worker.forge.listen import listen
 
