@@ -68,7 +68,7 @@ def followed(
     for begin in range(0, len(held), _TOGETHER):
         group = held[begin : begin + _TOGETHER]
         pairs = [(example, voice[example.clip.line.speaker]) for example in group]
-        batch = together(pairs, model.config.codec.frame, settings.silence).to(training.device)
+        batch = together(pairs, settings.silence).to(training.device)
         with training.precision():
             losses = told(model, batch, settings, training.generator(begin))
         parts.append([float(losses.semantic), float(losses.flow), float(losses.right), len(batch.semantic)])

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tts_worker.engine import FRAME
 from tts_worker.forge.codes import Coded, Frames
 from tts_worker.forge.corpus import LANGUAGE
 from tts_worker.forge.store import Clip, floats
@@ -17,6 +20,7 @@ from tts_worker.model.tokenizer import Bytes
 from tts_worker.normalise import normalise
 
 TOKENIZER = Bytes()
+Integers = npt.NDArray[np.int64]
 _SILENT = -50.0
 """dB of full scale below which a frame is silent; speech of the corpus has some −23."""
 _NEAREST = 32
@@ -37,6 +41,13 @@ class Example:
     def length(self) -> int:
         """Positions without the voice."""
         return len(self.text) + len(self.frames)
+
+    @cached_property
+    def silent(self) -> npt.NDArray[np.bool_]:
+        """[T] Which frames are; the sound is looked at once."""
+        samples = floats(self.clip.pcm)
+        frames = np.pad(samples, (0, -len(samples) % FRAME)).reshape(-1, FRAME)
+        return np.asarray(np.square(frames).mean(axis=1) < 10 ** (_SILENT / 10))
 
 
 @dataclass(frozen=True)
@@ -82,15 +93,8 @@ def reference(example: Example, most: int) -> Frames:
     return example.frames[:most]
 
 
-def quiet(clip: Clip, frame: int) -> np.ndarray:
-    """[T] Which frames of an utterance are silent."""
-    samples = floats(clip.pcm)
-    padded = np.pad(samples, (0, -len(samples) % frame)).reshape(-1, frame)
-    return np.asarray(np.square(padded).mean(axis=1) < 10 ** (_SILENT / 10))
-
-
-def together(pairs: Sequence[tuple[Example, Frames]], frame: int, silence: float) -> SpeechBatch:
-    """Utterances, each behind the frames of its reference. `frame`: its samples; `silence`: weight of silent ones."""
+def together(pairs: Sequence[tuple[Example, Frames]], silence: float) -> SpeechBatch:
+    """Utterances, each behind the frames of its reference. `silence`: what a silent frame counts."""
     rows = [_row(example, before) for example, before in pairs]
     length = max(len(tokens) for tokens, *_ in rows)
     tokens = np.zeros((len(rows), length), np.int64)
@@ -101,7 +105,7 @@ def together(pairs: Sequence[tuple[Example, Frames]], frame: int, silence: float
         places.append(number * length + where)
         heard.append(number * length + np.arange(len(ids) - len(example.frames) - 1, len(ids)))
         semantic.append([*(example.frames[:, 0].astype(np.int64) + SPECIALS), END])
-        weight.append([*np.where(quiet(example.clip, frame), silence, 1.0), 1.0])
+        weight.append([*np.where(example.silent, silence, 1.0), 1.0])
     told = np.concatenate(semantic)
     return SpeechBatch(
         torch.from_numpy(tokens),
@@ -115,13 +119,13 @@ def together(pairs: Sequence[tuple[Example, Frames]], frame: int, silence: float
     )
 
 
-def voice_codes(frames: Frames) -> np.ndarray:
+def voice_codes(frames: Frames) -> Integers:
     """[N, books], shifted: a reference's frames as a prompt has them, with the frame that ends them."""
     last = end_frame(frames.shape[1]).numpy()
     return np.concatenate((frames.astype(np.int64) + SPECIALS, last[None]))
 
 
-def _row(example: Example, before: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _row(example: Example, before: Frames) -> tuple[Integers, Integers, Integers]:
     """Token ids [L], frames that are read [N, books], shifted, and where [N]."""
     voice = voice_codes(before)
     first = voice_ids(TOKENIZER, len(voice))
@@ -135,9 +139,9 @@ def _row(example: Example, before: Frames) -> tuple[np.ndarray, np.ndarray, np.n
 class Draws:
     """Batches of utterances of about one length. All are equally likely but for the very shortest and longest."""
 
-    def __init__(self, all_of_them: Sequence[Example], seed: int, frame: int, prefix: tuple[int, int]) -> None:
+    def __init__(self, all_of_them: Sequence[Example], seed: int, prefix: tuple[int, int]) -> None:
         self._sorted = sorted(all_of_them, key=lambda example: example.length)
-        self._seed, self._frame, self._prefix = seed, frame, prefix
+        self._seed, self._prefix = seed, prefix
         lengths = np.array([example.length for example in self._sorted], np.float64)
         self._until = np.cumsum(lengths / lengths.sum())
         self._speakers: dict[str, list[Example]] = {}
@@ -161,7 +165,7 @@ class Draws:
             if pairs and longest * (len(pairs) + 1) > positions:
                 break
             pairs.append((example, before))
-        return together(pairs, self._frame, silence)
+        return together(pairs, silence)
 
     def _another(self, example: Example, random: np.random.Generator) -> Example:
         """Of the same speaker; the same utterance only where there is no other."""

@@ -165,7 +165,7 @@ def draws_of(job: VoiceJob, known: list[Example]) -> Draws:
     learned = [example for example in known if not example.clip.line.held_out]
     if not learned:
         raise JobError("every text of the corpus is held out; it needs more utterances")
-    return Draws(learned, job.seed, job.model().codec.frame, job.speech.prefix)
+    return Draws(learned, job.seed, job.speech.prefix)
 
 
 def _run(training: SpeechTraining, known: list[Example], folder: Path, enough: Callable[[], bool]) -> None:

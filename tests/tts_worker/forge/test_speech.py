@@ -28,7 +28,7 @@ from tts_worker.voxtral import from_folder
 
 def batch_of(known: list[Example]) -> SpeechBatch:
     """Each behind the first frames of the one before it."""
-    return together([(one, reference(before, 5)) for before, one in pairwise(known)], FRAME, 0.2)
+    return together([(one, reference(before, 5)) for before, one in pairwise(known)], 0.2)
 
 
 def state(of: VoiceJob) -> dict[str, Any]:
@@ -92,8 +92,8 @@ def test_padding_and_neighbours_change_nothing(tmp_path: Path) -> None:
             batch.weight.sum()
         )
 
-    alone = [semantic(together([(one, reference(known[0], 4))], FRAME, 0.2)) for one in known[1:]]
-    assert semantic(together([(one, reference(known[0], 4)) for one in known[1:]], FRAME, 0.2)) == pytest.approx(
+    alone = [semantic(together([(one, reference(known[0], 4))], 0.2)) for one in known[1:]]
+    assert semantic(together([(one, reference(known[0], 4)) for one in known[1:]], 0.2)) == pytest.approx(
         sum(alone), rel=1e-4
     )
 
@@ -113,7 +113,7 @@ def test_two_utterances_are_learned_by_heart_and_spoken(tmp_path: Path) -> None:
     of = job(tmp_path, steps=400, rate=6e-3, warm_up=20, decay=0, draws=16, average=0.98)
     known = prepare(of, 3)[1:]
     training = SpeechTraining(of, "cpu")
-    batch = together([(one, reference(other, 6)) for one, other in zip(known, known[::-1], strict=True)], FRAME, 1)
+    batch = together([(one, reference(other, 6)) for one, other in zip(known, known[::-1], strict=True)], 1)
     losses = [training.advance(batch) for _ in range(of.speech.steps)]
     assert np.mean([loss["semantic"] for loss in losses[-20:]]) < 0.01
     assert np.mean([loss["flow"] for loss in losses[-20:]]) < 0.1 * losses[0]["flow"]
@@ -128,8 +128,8 @@ def test_two_utterances_are_learned_by_heart_and_spoken(tmp_path: Path) -> None:
 
 def test_a_run_that_was_stopped_twice_gives_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
     whole, parts = job(tmp_path / "whole"), job(tmp_path / "parts")
-    for one in (whole, parts):
-        prepare(one)
+    prepare(whole)
+    prepare(parts)
     train_speech(whole)
     for until in (2, 5):
         stopped = SpeechTraining(parts, "cpu")
@@ -142,11 +142,11 @@ def test_a_run_that_was_stopped_twice_gives_the_weights_of_one_that_was_not(tmp_
         stopped.save(speech_folder(parts) / STATE)
         stopped.advance(draws.batch(stopped.step, parts.speech.positions, parts.speech.silence))  # lost by the kill
     train_speech(parts)
-    one, other = state(whole), state(parts)
-    assert one["step"] == other["step"] == 6
-    assert one["frames"] == other["frames"] > 0
+    first, second = state(whole), state(parts)
+    assert first["step"] == second["step"] == 6
+    assert first["frames"] == second["frames"] > 0
     for part in ("weights", "average"):
-        assert all(torch.equal(value, other[part][name]) for name, value in one[part].items())
+        assert all(torch.equal(value, second[part][name]) for name, value in first[part].items())
     assert (speech_folder(whole) / "log.jsonl").exists() is False  # a line is written every 20 steps
 
 
@@ -183,7 +183,7 @@ def test_a_voice_of_each_speaker_is_written_from_what_was_trained_on(tmp_path: P
 
 def test_batches_follow_from_seed_and_step_and_have_what_fits(tmp_path: Path) -> None:
     known = prepare(job(tmp_path), 30)
-    draws = [Draws(known, 1, FRAME, (4, 6)) for _ in range(2)]
+    draws = [Draws(known, 1, (4, 6)) for _ in range(2)]
     for step in range(20):
         one, other = (draw.batch(step, 200, 0.2) for draw in draws)
         assert torch.equal(one.tokens, other.tokens)
@@ -199,7 +199,7 @@ def test_silent_frames_count_less(tmp_path: Path) -> None:
     line = known[1].clip.line
     shard[line.start : line.start + 2 * FRAME] = 3  # far below what anybody hears
     silent = Example(type(known[1].clip)(line, shard, known[1].clip.name), known[1].frames, known[1].text)
-    weight = together([(silent, reference(known[2], 4))], FRAME, 0.2).weight
+    weight = together([(silent, reference(known[2], 4))], 0.2).weight
     assert weight.tolist() == pytest.approx([0.2] * 2 + [1.0] * (len(weight) - 2))
 
 
