@@ -1,0 +1,1 @@
+"""How a voice is trained: corpus, codec. Nothing that serves imports it."""
