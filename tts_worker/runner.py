@@ -127,8 +127,7 @@ class Runner:
             if start.positions >= self.length:
                 raise ValueError(f"the prompt takes {start.positions} of {self.length} positions: no frame fits")
         with self._sounds.work():
-            index = self._sounds.upload(torch.tensor([start.slot for start in starts]))
-            self._codec.frames.index_fill_(0, index, 0)
+            self._codec.restart(self._sounds.upload(torch.tensor([start.slot for start in starts])))
         with self._steps.work():
             for first in range(0, len(starts), self.tuning.prompts):
                 self._read(starts[first : first + self.tuning.prompts])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from services.errors import InternalError, ServiceError
 from tts_worker.desk import Desk, Format
@@ -120,3 +121,19 @@ async def test_what_broke_ahead_is_told_to_who_asks() -> None:
         await idle(one)
         with pytest.raises(InternalError, match="broken"):
             await one.next_piece("a", speech("text"), FORMAT)
+
+
+async def test_steps_with_a_prompt_and_steps_in_which_nothing_is_made_are_told_apart() -> None:
+    seen: list[tuple[int, bool]] = []
+    async with desk(Stepper()) as one:
+        assert one.line.step_time is not None
+        one.line.step_time.observe = lambda streams, _, prompts: seen.append((streams, prompts))  # type: ignore[method-assign,misc,assignment]
+        before = REGISTRY.get_sample_value("trunkline_tts_step_seconds_count") or 0.0
+        one.line.enter("a")
+        await one.next_piece("a", speech("text"), FORMAT)
+        await idle(one)
+        assert seen == [(1, True)] * 2 + [(1, False)] * 2  # a piece takes two steps
+        one.leave("a")
+        await idle(one)
+        assert len(seen) == 4
+        assert REGISTRY.get_sample_value("trunkline_tts_step_seconds_count") == before + 4

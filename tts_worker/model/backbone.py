@@ -26,16 +26,6 @@ class Cache:
         return cls(torch.zeros(shape, dtype=dtype, device=device))
 
     @property
-    def keys(self) -> Tensor:
-        """[layers, B, kv heads, length, K], a view."""
-        return self.both[:, 0]
-
-    @property
-    def values(self) -> Tensor:
-        """[layers, B, kv heads, length, K], a view."""
-        return self.both[:, 1]
-
-    @property
     def length(self) -> int:
         """Positions of a stream."""
         return self.both.shape[4]

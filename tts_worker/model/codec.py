@@ -4,8 +4,7 @@ Both directions work piece by piece with a state per stream, which the caller ke
 at once gives.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -27,9 +26,9 @@ class CodecState:
     convolutions: tuple[Tensor, ...]
     windows: tuple[Window, ...]
 
-    def restart(self, fresh: Tensor) -> "CodecState":
-        """Streams where `fresh` [B] is True begin anew; what their rows hold is not read any more."""
-        return replace(self, frames=torch.where(fresh, 0, self.frames))
+    def restart(self, index: Tensor) -> None:
+        """The streams of some rows [N] begin anew; what the rows hold is not read any more."""
+        self.frames.index_fill_(0, index, 0)
 
     def rows(self, index: Tensor) -> "CodecState":
         """The state of some streams, by index [N]."""
@@ -176,19 +175,3 @@ class Encoder(_Side):
             x = run.convolve(convolution, run.transform(layers, x, per_frame))
             per_frame //= stride
         return x, run.state(frames)
-
-
-def chunks(frames: int, boundaries: Sequence[int]) -> list[int]:
-    """Lengths of the pieces in which `frames` frames are decoded: up to each boundary, then as far apart as the last
-    two."""
-    lengths, done = [], 0
-    for boundary in boundaries:
-        if done >= frames:
-            break
-        lengths.append(min(boundary, frames) - done)
-        done += lengths[-1]
-    step = boundaries[-1] - (boundaries[-2] if len(boundaries) > 1 else 0)
-    while done < frames:
-        lengths.append(min(step, frames - done))
-        done += lengths[-1]
-    return lengths

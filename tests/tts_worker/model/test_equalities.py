@@ -6,7 +6,6 @@ from torch import Tensor
 
 from tests.tts_worker.model.support import NANO, close, codes, model
 from tts_worker.model.backbone import Cache
-from tts_worker.model.codec import chunks
 from tts_worker.model.config import END, shipped_config
 from tts_worker.model.flow import GUIDANCE, Heads
 from tts_worker.model.frames import dequantised, frame_of, quantised
@@ -43,8 +42,8 @@ def test_streams_in_a_batch_do_not_see_each_other() -> None:
     m, x = model(), inputs(3, 20)
     alone = [m.backbone(x[row : row + 1], places(1, 0, 20), cache()) for row in range(3)]
     shared = cache(3)
-    shared.keys.fill_(-3.0)  # what another stream left there
-    shared.values.fill_(7.0)
+    shared.both[:, 0] = -3.0  # keys and values that another stream left there
+    shared.both[:, 1] = 7.0
     starts = [4, 9, 6]
     for row, start in enumerate(starts):
         m.backbone(x[row : row + 1, :start], places(1, 0, start), shared.rows(row, row + 1, 64))
@@ -146,7 +145,7 @@ def test_streams_of_the_codec_join_and_leave() -> None:
     frame = NANO.codec.frame
     state = m.decoder.fresh(2)
     _, state = m.decoder(some[:2, :10], state)
-    state = state.restart(torch.tensor([False, True]))  # stream 2 takes the row of stream 1
+    state.restart(torch.tensor([1]))  # stream 2 takes the row of stream 1
     parts = []
     for n in range(8):
         part, state = m.decoder(torch.stack((some[0, 10 + n], some[2, n]))[:, None], state)
@@ -214,13 +213,6 @@ def test_encoding_in_pieces_gives_the_whole() -> None:
         parts.append(part)
     assert whole.shape == (2, 9, NANO.codec.latent)
     assert close(torch.cat(parts, 1), whole)
-
-
-@pytest.mark.parametrize(
-    ("frames", "expected"), [(0, []), (1, [1]), (5, [1, 2, 2]), (13, [1, 2, 3, 6, 1]), (30, [1, 2, 3, 6, 6, 6, 6])]
-)
-def test_pieces_grow(frames: int, expected: list[int]) -> None:
-    assert chunks(frames, (1, 3, 6, 12)) == expected
 
 
 # -- noise ------------------------------------------------------------------------------------------------------------

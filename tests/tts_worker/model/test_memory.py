@@ -1,17 +1,21 @@
-"""Loading a checkpoint needs its own size of memory, not twice that."""
+"""Loading a checkpoint needs its own size of memory, not twice that; and what slots take is given back."""
 
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from importlib import resources
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.tts_worker.model.support import model
 from tts_worker.model.checkpoint import export
 from tts_worker.model.config import load_config
 from tts_worker.model.network import build
+from tts_worker.runner import Runner
 
 LAYERS = 60
 """So many of `micro`'s are a file of about 200 MB."""
@@ -51,3 +55,15 @@ def test_a_checkpoint_is_never_in_memory_twice(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert 0.95 * size < int(done.stdout) < 1.35 * size
+
+
+def test_the_memory_of_slots_is_free_when_their_runner_is() -> None:
+    """Without a collection of garbage, which nobody promises: on a GPU it is most of what there is."""
+    gc.disable()
+    try:
+        runner = Runner(model(), slots=2, length=64)
+        cache = weakref.ref(runner._streams.cache.both)
+        del runner
+        assert cache() is None
+    finally:
+        gc.enable()
