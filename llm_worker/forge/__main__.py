@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from llm_worker.config import LlmSettings
 from llm_worker.forge.dataset import BadRecord, Job, JobError, build, described, forget, read_job
-from llm_worker.forge.evaluate import Run, by_the_rules, converse, report, write_transcripts
+from llm_worker.forge.evaluate import Run, by_the_rules, converse, digest, report, write_transcripts
 from services.errors import ServiceError
 from services.settings import SettingsError
 
@@ -28,6 +28,7 @@ def main() -> None:
     _train_arguments(commands.add_parser("train", help="train a model from scratch as one job file says"))
     _reinforce_arguments(commands.add_parser("reinforce", help="let a trained model go on by trying"))
     _evaluate_arguments(commands.add_parser("evaluate", help="let simulated callers talk to a backend"))
+    _release_arguments(commands.add_parser("release", help="a trained model as a folder to hand on, with a card"))
     arguments = parser.parse_args()
     _COMMANDS[arguments.command](arguments)
 
@@ -138,6 +139,29 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--transcripts", type=Path, help="write the calls that went wrong here, to read")
 
 
+def _release_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes weights of 8 bits, vocabulary, configuration and card.md, from RUN/model and what "
+        "`evaluate --backend engine --json RUN/evaluation/NAME.json` found with it. Refuses what was not evaluated, is "
+        "too large, loses too much by rounding, or is not served by the engine."
+    )
+    parser.add_argument("run", type=Path, help="the `out` of a training")
+    parser.add_argument("out", type=Path, help="folder to write; its name is the model's")
+    parser.add_argument("--megabytes", type=float, default=16.0, help="most; default: %(default)s")
+    parser.add_argument(
+        "--loss", type=float, default=0.01, help="most that rounding may add to the held-out loss; default: %(default)s"
+    )
+    parser.add_argument("--licence", default="Apache-2.0", help="of the model; default: %(default)s")
+
+
+def hand_on(arguments: argparse.Namespace) -> None:
+    """Release. Exits with 1 if the model is not to be released."""
+    from llm_worker.forge.release import Bounds, release_to
+
+    bounds = Bounds(arguments.megabytes, arguments.loss)
+    release_to(arguments.run, arguments.out, bounds, arguments.licence)
+
+
 def evaluate(arguments: argparse.Namespace) -> None:
     """Run, print, write. Exits with 1 if the backend cannot be used, 2 if settings are wrong."""
     run = Run(
@@ -148,6 +172,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         at_once=arguments.at_once,
         temperature=arguments.temperature,
     )
+    folder = ""
     if arguments.backend == RULES:
         if run.handwritten:
             sys.exit("--backend rules: the dialogues written by hand do not say what their words mean")
@@ -157,6 +182,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
         try:
             settings = LlmSettings.read({**os.environ, "TRUNKLINE_LLM_BACKEND": arguments.backend})
+            folder = settings.folder if settings.backend == "engine" else ""
             calls = asyncio.run(converse(run, build(settings)))
         except SettingsError as error:
             sys.stderr.write(f"{error}\n")
@@ -164,6 +190,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         except ServiceError as error:
             sys.exit(str(error))
     lines, figures = report(run, arguments.backend, calls)
+    if folder:
+        figures["weights"] = digest(Path(folder))
     sys.stdout.write("\n".join(lines) + "\n")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
@@ -171,7 +199,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
         write_transcripts(arguments.transcripts, calls, run)
 
 
-_COMMANDS = {"data": data, "forget": take_out, "train": learn, "reinforce": try_on, "evaluate": evaluate}
+_COMMANDS = {
+    "data": data,
+    "forget": take_out,
+    "train": learn,
+    "reinforce": try_on,
+    "evaluate": evaluate,
+    "release": hand_on,
+}
 
 
 if __name__ == "__main__":

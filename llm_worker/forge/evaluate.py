@@ -1,6 +1,7 @@
 """`python -m llm_worker.forge evaluate`: simulated callers, or those written by hand, talk to a backend."""
 
 import asyncio
+import hashlib
 import json
 import platform
 import random
@@ -102,7 +103,17 @@ def report(run: Run, backend: str, calls: Sequence[Held]) -> tuple[list[str], di
     heard = "as they were recognised over the telephone" if run.noise and run.handwritten else heard
     head = [f"{len(calls)} calls, {what}; {heard}; backend {backend}", ""]
     details = {"backend": backend, "noise": run.noise, "handwritten": run.handwritten, "seed": run.seed}
+    details["temperature"] = run.temperature
     return [*head, *score.table(scored, run.target)], details | {"machine": platform.machine()} | score.as_json(scored)
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of a model's weights: what was evaluated."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
 
 
 def write_transcripts(path: Path, calls: Sequence[Held], run: Run) -> None:

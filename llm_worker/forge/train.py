@@ -7,6 +7,7 @@ the job and the number of the step.
 import json
 import math
 import os
+import platform
 import sys
 import time
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ from llm_worker.text.chat import ChatFormat, tools_json
 from llm_worker.text.tokenizer import Tekken
 
 VOCABULARY = "tekken.json"
-STATE, LOG, CURVE = "state.pt", "log.jsonl", "loss.svg"
+STATE, LOG, CURVE, JOB = "state.pt", "log.jsonl", "loss.svg", "job.json"
 _VOCABULARY_CALLS = 4000
 """Conversations that the vocabulary is made from: more change nothing."""
 
@@ -70,6 +71,8 @@ class Training:
         """Read the data, make or read the vocabulary, begin or go on. Raises JobError."""
         torch.set_num_threads(job.threads)
         job.out.mkdir(parents=True, exist_ok=True)
+        asked = {"job": job.model_dump(mode="json"), "machine": machine(job.device)}
+        (job.out / JOB).write_text(json.dumps(asked, indent=1) + "\n")
         self._job = job
         self._content = _vocabulary(job)
         tokenizer = Tekken(self._content)
@@ -111,7 +114,7 @@ class Training:
             self.release(job.out / "model")
 
     def _step(self) -> dict[str, Any]:
-        job, trainee = self._job, self.trainee
+        job, trainee, began = self._job, self.trainee, time.monotonic()
         for options in trainee.optimiser.param_groups:
             options["lr"] = rate_at(job, trainee.step)
         chosen = [group.to(job.device) for group in self._groups_of(trainee.step)]
@@ -129,7 +132,7 @@ class Training:
         trainee.step += 1
         computed = sum(group.computed for group in chosen)
         whole = sum(group.whole for group in chosen)
-        counts = {"computed": computed, "whole": whole, "learnt": learnt}
+        counts = {"computed": computed, "whole": whole, "learnt": learnt, "seconds": round(time.monotonic() - began, 3)}
         return {"step": trainee.step, "loss": total, "balance": balance, "norm": float(norm)} | counts
 
     def _groups_of(self, step: int) -> Iterator[Group]:
@@ -165,6 +168,18 @@ class Training:
 
 
 _CURVES = (("training", "loss"), ("held out", "held"))
+
+
+def machine(device: str) -> str:
+    """In words: what computes."""
+    if device == "cuda":
+        return str(torch.cuda.get_device_name())
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return f"{next(names, platform.processor() or platform.machine())}, {os.cpu_count()} processors"
 
 
 def logged(path: Path) -> list[dict[str, Any]]:

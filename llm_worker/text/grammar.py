@@ -66,7 +66,8 @@ class Grammar:
         Raises InvalidRequest where a tool's schema turns out to be too much work.
         """
         if self._words is None and self._state is _State.CALLS and self._calls is not None:
-            words = np.frombuffer(self._calls.compute_bitmask(), dtype=np.int32)
+            # The library's mask has a bit more than there are ids: a whole word where they fill all words.
+            words = np.frombuffer(self._calls.compute_bitmask(), dtype=np.int32)[: self._masks.width]
             if self._calls.is_error():
                 raise InvalidRequest("open.tools", f"too much work for a grammar: {_short(self._calls.get_error())}")
             self._words = words
@@ -147,6 +148,7 @@ class _Masks:
     """The masks outside of calls."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
+        self.width = -(-tokenizer.size // 32)
         self.eos, self.call = tokenizer.eos, tokenizer.control(names.CALL)
         self.think, self.thought = tokenizer.control(names.THINK), tokenizer.control(names.THINK_END)
         spoken = [n for n in range(tokenizer.controls, tokenizer.size) if _is_speakable(tokenizer.decode([n]))]

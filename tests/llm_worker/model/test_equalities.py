@@ -73,3 +73,15 @@ def test_a_pass_waits_for_no_value(form: Form, experts: ExpertForm | None) -> No
     assert on_meta(form, experts).shape == (2, NANO.vocab_size)
     with pytest.raises((NotImplementedError, RuntimeError)):
         on_meta(form, "loop")
+
+
+def test_gradients_are_the_same_in_either_form() -> None:
+    gradients = []
+    forms: tuple[ExpertForm, ...] = ("loop", "grouped")
+    for experts in forms:
+        m = model()
+        m.expert_form = experts
+        m.logits(m.whole(tokens(24))[0]).logsumexp(-1).sum().backward()
+        gradients.append({name: parameter.grad for name, parameter in m.named_parameters()})
+    assert all(gradient is not None for gradient in gradients[0].values())
+    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-4, rtol=1e-4)

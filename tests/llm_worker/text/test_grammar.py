@@ -10,11 +10,12 @@ from jsonschema import Draft202012Validator
 
 from llm_worker.backends import Call, Delta, Reason
 from llm_worker.messages import Tool, ToolChoice
+from llm_worker.text.bpe import train_bpe
 from llm_worker.text.grammar import MOST_CALLS, Grammar, Grammars
 from llm_worker.text.reading import Reader
 from llm_worker.text.tokenizer import CONTROLS, Tekken
 from services.errors import InvalidRequest
-from tests.llm_worker.text.support import published, small
+from tests.llm_worker.text.support import SENTENCES, published, small
 
 NAMED = {name: number for number, name in CONTROLS.items()}
 CALL, ARGS, EOS, THINK, THOUGHT = (NAMED[n] for n in ("[TOOL_CALLS]", "[ARGS]", "</s>", "[THINK]", "[/THINK]"))
@@ -262,3 +263,13 @@ def test_an_answer_through_grammar_and_reader() -> None:
     steps = [step for number in ids for step in reader.read(number)] + reader.close()
     assert steps
     assert all(isinstance(step, Delta) for step in steps)
+
+
+@pytest.mark.parametrize("size", [415, 416, 417])
+def test_masks_have_a_bit_per_id_also_where_ids_fill_all_words(size: int) -> None:
+    grammar = Grammars(Tekken(train_bpe(SENTENCES * 4, size))).grammar(TOOLS, ToolChoice.REQUIRED)
+    widths = {len(grammar.mask())}
+    for _ in range(3):
+        grammar.advance(min(allowed(grammar, size)))
+        widths.add(len(grammar.mask()))
+    assert widths == {-(-size // 32)}
