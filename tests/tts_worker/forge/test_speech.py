@@ -98,6 +98,18 @@ def test_padding_and_neighbours_change_nothing(tmp_path: Path) -> None:
     )
 
 
+@torch.no_grad()
+def test_draws_can_go_through_the_head_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, batch = model(), batch_of(prepare(job(tmp_path)))
+
+    def flow() -> float:
+        return float(told(engine, batch, SpeechJob(), torch.Generator().manual_seed(0)).flow)
+
+    whole = flow()
+    monkeypatch.setattr("tts_worker.forge.objective.ROWS", 10)
+    assert flow() == pytest.approx(whole, rel=1e-5)
+
+
 def test_the_codec_learns_nothing_and_everything_else_does(tmp_path: Path) -> None:
     known = prepare(job(tmp_path))
     training = SpeechTraining(job(tmp_path), "cpu")
