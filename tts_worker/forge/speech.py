@@ -169,9 +169,10 @@ def draws_of(job: VoiceJob, known: list[Example]) -> Draws:
 
 
 def _run(training: SpeechTraining, known: list[Example], folder: Path, enough: Callable[[], bool]) -> None:
-    from tts_worker.forge.examine import examine  # loads a recogniser
+    from tts_worker.forge.examine import examine, examined  # loads a recogniser
 
     settings, draws = training.settings, draws_of(training.job, known)
+    examined(training.job, known)  # what is missing for that is said now
     notes = Notes(folder / LOG, training.step)
     with tqdm(total=settings.steps, initial=training.step, desc="speech", unit="step", mininterval=10) as bar:
         while training.step < settings.steps and not enough():
