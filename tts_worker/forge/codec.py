@@ -75,6 +75,7 @@ class CodecTraining:
             + settings.spectrum * distance.spectrum
             + settings.mel * distance.mel
             + settings.commitment * middle.commitment
+            + settings.excess * middle.excess
             + settings.sounds * reading
             + judged
         )
@@ -87,7 +88,7 @@ class CodecTraining:
         self.step += 1
         values |= {
             "wave": distance.wave, "spectrum": distance.spectrum, "mel": distance.mel, "commitment": middle.commitment,
-            "sounds": reading, "gradient": norm, "used": _perplexity(quantiser.cluster_usage),
+            "excess": middle.excess, "sounds": reading, "gradient": norm, "used": _perplexity(quantiser.cluster_usage),
         }  # fmt: skip
         return {name: float(value.detach()) for name, value in values.items()} | {"revived": float(revived)}
 

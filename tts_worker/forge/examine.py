@@ -18,6 +18,7 @@ from tts_worker.forge.examples import Example, together
 from tts_worker.forge.job import JobError
 from tts_worker.forge.objective import told
 from tts_worker.forge.pictures import curves, spectrograms
+from tts_worker.forge.speech_job import VoiceJob
 from tts_worker.forge.voice import Take, speak, voice_rows, voices, write_voice_model
 from tts_worker.model.network import Voxtral
 from tts_worker.normalise import normalise
@@ -34,18 +35,13 @@ _TOGETHER = 8
 
 
 def examine(training: "SpeechTraining", known: Sequence[Example]) -> dict[str, float]:
-    """Measure what the averaged weights do, add a line to the evaluations, and write the model, samples and pictures.
-    Raises JobError where no text is held out."""
+    """Measure what the averaged weights do, add a line to the evaluations, write the model, samples and pictures."""
     from tts_worker.forge.speech import LOG, speech_folder
 
     folder = speech_folder(training.job)
     shown = folder / "samples" / f"{training.step:06d}"
     shown.mkdir(parents=True, exist_ok=True)
-    voiced = voices(known, training.job)  # a speaker all of whose texts are held out has none
-    held = [one for one in known if one.clip.line.held_out and one.clip.line.speaker in voiced]
-    if not held:
-        raise JobError("no text of the corpus is held out; it needs more utterances")
-    held = held[: training.settings.evaluate]
+    held = examined(training.job, known)
     model = training.averaged()
     write_voice_model(model, training.job, known, folder / "model")
     report = followed(training, model, held, known) | spoken(training, model, held, known, shown)
@@ -55,6 +51,15 @@ def examine(training: "SpeechTraining", known: Sequence[Example]) -> dict[str, f
         curves(folder / LOG, _LOSSES, folder / "losses.png")
     curves(folder / EVALUATIONS, _MEASURES, folder / "evaluations.png")
     return report
+
+
+def examined(job: VoiceJob, known: Sequence[Example]) -> list[Example]:
+    """The held-out utterances that are spoken. Raises JobError where there are none."""
+    voiced = voices(known, job)  # a speaker all of whose texts are held out has no voice
+    held = [one for one in known if one.clip.line.held_out and one.clip.line.speaker in voiced]
+    if not held:
+        raise JobError("no text of the corpus is held out; it needs more utterances")
+    return held[: job.speech.evaluate]
 
 
 @torch.no_grad()

@@ -23,6 +23,8 @@ TOKENIZER = Bytes()
 Integers = npt.NDArray[np.int64]
 _SILENT = -50.0
 """dB of full scale below which a frame is silent; speech of the corpus has some −23."""
+VOICE = 4
+"""Positions of a voice besides the frames of its reference."""
 _NEAREST = 32
 """Utterances of about one length among which those of a step are drawn, at least."""
 
@@ -137,12 +139,12 @@ def _row(example: Example, before: Frames) -> tuple[Integers, Integers, Integers
 
 
 class Draws:
-    """Batches of utterances of about one length. All are equally likely but for the very shortest and longest."""
+    """Batches of utterances of about one length; which one hardly changes how often an utterance is drawn."""
 
     def __init__(self, all_of_them: Sequence[Example], seed: int, prefix: tuple[int, int]) -> None:
         self._sorted = sorted(all_of_them, key=lambda example: example.length)
         self._seed, self._prefix = seed, prefix
-        lengths = np.array([example.length for example in self._sorted], np.float64)
+        lengths = np.array([example.length + VOICE + sum(prefix) / 2 for example in self._sorted])
         self._until = np.cumsum(lengths / lengths.sum())
         self._speakers: dict[str, list[Example]] = {}
         for example in self._sorted:
@@ -152,7 +154,7 @@ class Draws:
         """Of step `step`: as many utterances as fit into so many positions, one at least."""
         random = np.random.default_rng([self._seed, step])
         count, near = len(self._sorted), max(_NEAREST, len(self._sorted) // 50)
-        # Longer ones are drawn more often and fewer of them fit: an utterance's chance does not depend on its length.
+        # Long ones are chosen more often, and fewer of them fit.
         middle = min(int(np.searchsorted(self._until, random.random())), count - 1)
         first = max(0, min(middle - near // 2, count - near))
         most = int(random.integers(self._prefix[0], self._prefix[1] + 1))
@@ -161,7 +163,7 @@ class Draws:
         for index in first + random.permutation(min(near, count)):
             example = self._sorted[index]
             before = reference(self._another(example, random), most)
-            longest = max(longest, example.length + len(before) + 4)
+            longest = max(longest, example.length + len(before) + VOICE)
             if pairs and longest * (len(pairs) + 1) > positions:
                 break
             pairs.append((example, before))

@@ -62,16 +62,18 @@ class CodecJob(_Part):
     """Length of gradient beyond which it is shortened."""
     branches: float = Field(default=0.25, gt=0)
     """Scale with which the branches of the transformer layers begin. The published 0.01 is meant for longer runs."""
-    wave: float = 0.5
+    wave: float = 3.0
     """Weight of the waveform."""
-    wave_decay: float = 0.9999
+    wave_decay: float = 0.9998
     """By which the weight of the waveform falls each step."""
-    spectrum: float = 1.0
+    spectrum: float = 0.5
     """Weight of magnitudes."""
-    mel: float = 1.0
+    mel: float = 0.5
     """Weight of logarithms of mel magnitudes."""
     commitment: float = 0.25
     """Weight of the distance between semantic vectors and their entries."""
+    excess: float = 0.3
+    """Weight of acoustic values that lie where tanh is flat, and do not learn any more."""
     sounds: float = 0.5
     """Weight of telling sounds from semantic vectors."""
     slots: int = Field(default=2, ge=1)

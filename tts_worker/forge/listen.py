@@ -25,8 +25,17 @@ if TYPE_CHECKING:
 EVALUATIONS = "evaluations.jsonl"
 _SHOWN = 3
 """Utterances of which samples and pictures are kept."""
-_LOSSES = ["mel", "spectrum", "wave", "sounds", "commitment", "used", "gradient", "features", "discriminator"]
-_MEASURES = ["word_error", "word_error_phone", "mel", "spectrum", "sounds_told", "semantic_used", "acoustic_bits"]
+_LOSSES = ["mel", "spectrum", "wave", "sounds", "commitment", "excess", "used", "gradient", "features", "discriminator"]
+_MEASURES = [
+    "word_error",
+    "word_error_phone",
+    "mel",
+    "spectrum",
+    "sounds_told",
+    "semantic_used",
+    "acoustic_bits",
+    "acoustic_outermost",
+]
 
 
 def listen(job: Job) -> None:

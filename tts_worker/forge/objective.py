@@ -18,6 +18,8 @@ from tts_worker.model.config import END
 from tts_worker.model.frames import dequantised
 from tts_worker.model.network import Voxtral
 
+ROWS = 32_768
+"""Draws that go through the head together: kernels of attention on a card have no more than 65,535 rows."""
 _EMBEDDED = 0.3
 """Size of an input's numbers at the beginning."""
 
@@ -110,7 +112,9 @@ def _flow(model: Voxtral, batch: SpeechBatch, state: Tensor, settings: SpeechJob
     t, dropped = torch.rand(2, len(values), generator=generator, device=values.device)
     noise = torch.randn(values.shape, generator=generator, device=values.device)
     seen = state.repeat(draws, 1) * (dropped >= settings.unconditional)[:, None]
-    field = model.heads.velocity(torch.lerp(noise, values, t[:, None]), t, seen)
+    between = torch.lerp(noise, values, t[:, None])
+    parts = zip(between.split(ROWS), t.split(ROWS), seen.split(ROWS), strict=True)
+    field = torch.cat([model.heads.velocity(*part) for part in parts])
     error = (field.float() - (values - noise)).square().mean(-1)
     weight = batch.weight[batch.sounding].repeat(draws)
     return (error * weight).sum() / weight.sum()

@@ -15,6 +15,8 @@ from tts_worker.model.frames import dequantised, quantised
 from tts_worker.model.quantiser import Quantiser
 
 _GRID, _NOISE = 0.5, 0.25
+_ROOM = 1.5
+"""Where the slope of tanh is a fifth: what lies farther out hardly learns any more, and uses the outermost levels."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Quantised:
     """[B, T, semantic_dim] The part of it that the table made, where it did."""
     commitment: Tensor
     """Mean square distance between vectors and their entries."""
+    excess: Tensor
+    """Mean square of how far acoustic values, before tanh, lie beyond where there is room to learn."""
     vectors: Tensor
     """[B · T, semantic_dim] As the encoder gave them, without gradient."""
     nearest: Tensor
@@ -61,7 +65,9 @@ class Quantised:
 def quantise(quantiser: Quantiser, latent: Tensor, treatment: Treatment, noise: Tensor) -> Quantised:
     """`latent` [B, T, latent] from the encoder, `noise` [B, T, acoustic_dim] from −1 to 1."""
     wide = latent.float()
-    semantic, acoustic = wide[..., : quantiser.semantic_dim], wide[..., quantiser.semantic_dim :].tanh()
+    semantic, free = wide[..., : quantiser.semantic_dim], wide[..., quantiser.semantic_dim :]
+    acoustic = free.tanh()
+    excess = functional.relu(free.abs() - _ROOM).square().mean()
     table = quantiser.table()
     vectors = semantic.detach().flatten(0, 1)
     nearest = torch.cdist(vectors, table).argmin(-1)
@@ -72,7 +78,7 @@ def quantise(quantiser: Quantiser, latent: Tensor, treatment: Treatment, noise: 
     grid = _straight(acoustic, dequantised(quantised(acoustic.detach(), levels), levels))
     moved = torch.where(treatment.disturbed[:, None, None], acoustic + noise / levels, acoustic)
     values = torch.where(treatment.gridded[:, None, None], grid, moved)
-    return Quantised(torch.cat((passed, values), dim=-1), passed, commitment, vectors, nearest)
+    return Quantised(torch.cat((passed, values), dim=-1), passed, commitment, excess, vectors, nearest)
 
 
 def _straight(x: Tensor, instead: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tts_worker.forge.codec import WEIGHTS, codec_folder
 from tts_worker.forge.codes import codes_folder, read_codes
 from tts_worker.forge.corpus import corpus_folder
-from tts_worker.forge.examples import Draws, Example, SpeechBatch, examples
+from tts_worker.forge.examples import VOICE, Draws, Example, SpeechBatch, examples
 from tts_worker.forge.job import JobError
 from tts_worker.forge.objective import initialise, rate, told, trained
 from tts_worker.forge.run import Notes, asked_to_stop
@@ -150,7 +150,7 @@ def train_speech(job: VoiceJob, minutes: float | None = None, device: str = "cpu
 def corpus_examples(job: VoiceJob) -> list[Example]:
     """Every utterance of the corpus, held out or not. Raises JobError."""
     made = examples(read_corpus(corpus_folder(job)), read_codes(job))
-    most, voice = job.model().max_seq_len, job.speech.prefix[1] + 4
+    most, voice = job.model().max_seq_len, job.speech.prefix[1] + VOICE
     if longer := [example for example in made if example.length + voice > most]:
         worst = max(longer, key=lambda example: example.length)
         raise JobError(
@@ -169,9 +169,10 @@ def draws_of(job: VoiceJob, known: list[Example]) -> Draws:
 
 
 def _run(training: SpeechTraining, known: list[Example], folder: Path, enough: Callable[[], bool]) -> None:
-    from tts_worker.forge.examine import examine  # loads a recogniser
+    from tts_worker.forge.examine import examine, examined  # loads a recogniser
 
     settings, draws = training.settings, draws_of(training.job, known)
+    examined(training.job, known)  # what is missing for that is said now
     notes = Notes(folder / LOG, training.step)
     with tqdm(total=settings.steps, initial=training.step, desc="speech", unit="step", mininterval=10) as bar:
         while training.step < settings.steps and not enough():

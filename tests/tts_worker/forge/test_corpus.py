@@ -16,6 +16,7 @@ from tts_worker.forge.corpus import corpus_folder, levelled, make_corpus, manner
 from tts_worker.forge.job import CodecJob, CorpusJob, Job, JobError, describe, read_job
 from tts_worker.forge.phones import merged, sounding
 from tts_worker.forge.sentences import held_out, sentence
+from tts_worker.forge.speech_job import read_voice_job
 from tts_worker.forge.store import MANIFEST, read_corpus
 from tts_worker.forge.teacher import Manner, Teacher, intoned, phones
 from tts_worker.normalise import normalise
@@ -164,7 +165,7 @@ def test_an_empty_folder_is_no_corpus(tmp_path: Path) -> None:
 
 def test_the_shipped_jobs_are_valid() -> None:
     for path in (Path(corpus.__file__).parent / "jobs").glob("*.toml"):
-        assert read_job(path).model().codec.dim
+        assert read_voice_job(path).model().codec.dim
 
 
 def test_help_explains_every_field() -> None:

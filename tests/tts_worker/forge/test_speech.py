@@ -12,6 +12,7 @@ from tests.tts_worker.forge.speech_support import job, prepare, renew_codec, sai
 from tests.tts_worker.model.engines import speak as through_engine
 from tests.tts_worker.model.support import close, model
 from tts_worker.engine import FRAME, Utterance
+from tts_worker.forge.examine import examined
 from tts_worker.forge.examples import TOKENIZER, Draws, Example, SpeechBatch, reference, together
 from tts_worker.forge.job import JobError
 from tts_worker.forge.objective import rate, states, told
@@ -96,6 +97,18 @@ def test_padding_and_neighbours_change_nothing(tmp_path: Path) -> None:
     assert semantic(together([(one, reference(known[0], 4)) for one in known[1:]], 0.2)) == pytest.approx(
         sum(alone), rel=1e-4
     )
+
+
+@torch.no_grad()
+def test_draws_can_go_through_the_head_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, batch = model(), batch_of(prepare(job(tmp_path)))
+
+    def flow() -> float:
+        return float(told(engine, batch, SpeechJob(), torch.Generator().manual_seed(0)).flow)
+
+    whole = flow()
+    monkeypatch.setattr("tts_worker.forge.objective.ROWS", 10)
+    assert flow() == pytest.approx(whole, rel=1e-5)
 
 
 def test_the_codec_learns_nothing_and_everything_else_does(tmp_path: Path) -> None:
@@ -215,8 +228,10 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="train it first"):
         train_speech(job(tmp_path))
     known = prepare(job(tmp_path))
-    with pytest.raises(JobError, match="held out"):
+    with pytest.raises(JobError, match="every text"):
         draws_of(job(tmp_path), known[:1])
+    with pytest.raises(JobError, match="no text"):
+        examined(job(tmp_path), known[1:])
     with pytest.raises(JobError, match="positions"):
         corpus_examples(job(tmp_path, prefix=(4, 1000)))
 
