@@ -190,10 +190,11 @@ class Reinforcement:
         return [each.reward for each in self._tried([Wanted(n, held=True) for n in numbers], 0.0)]
 
     def _tried_before(self) -> list[float]:
-        path = self._job.out / BEFORE
-        if not path.exists():
-            _write(path, self._held_out())
-        rewards: list[float] = json.loads(path.read_text())
+        """The same with the weights at the start, which is done once for the same exercises."""
+        path, which = self._job.out / BEFORE, [self._job.first_held, self._job.held]
+        if not path.exists() or json.loads(path.read_text())["held"] != which:
+            _write(path, {"held": which, "rewards": self._held_out()})
+        rewards: list[float] = json.loads(path.read_text())["rewards"]
         return rewards
 
     def _finish(self) -> Comparison:
