@@ -23,7 +23,7 @@ def converted(of: Decoder) -> Any:
     """Its model with our weights, in our dtype, computed the way that is quickest on a CPU."""
     config, state = of.config, of.state_dict()
     dtype = of.embedding.weight.dtype
-    model: Any = Mistral4ForCausalLM(_config(config))
+    model: Any = Mistral4ForCausalLM(config_of(config))
     model = model.to(dtype).eval()
     theirs = {
         entry.published: state[entry.ours][entry.first_row : entry.first_row + entry.shape[0]]
@@ -115,7 +115,8 @@ class LateCaller(AheadCaller):
         """Nothing."""
 
 
-def _config(config: Config) -> Any:
+def config_of(config: Config, attention: str = "sdpa", experts: str = "grouped_mm") -> Any:
+    """The same sizes as `transformers` says them, and how it is to compute them."""
     moe, yarn = config.moe, config.yarn
     return cast(Any, Mistral4Config)(
         vocab_size=config.vocab_size,
@@ -137,8 +138,8 @@ def _config(config: Config) -> Any:
         rms_norm_eps=config.norm_eps,
         max_position_embeddings=config.max_position_embeddings,
         tie_word_embeddings=config.tied_embeddings,
-        attn_implementation="sdpa",
-        experts_implementation="grouped_mm",
+        attn_implementation=attention,
+        experts_implementation=experts,
         rope_parameters={
             "rope_type": "yarn",
             "type": "yarn",

@@ -10,8 +10,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from llm_worker.config import LlmSettings
-from llm_worker.forge.dataset import BadRecord, Job, JobError, build, described, forget, read_job
+from llm_worker.forge.dataset import BadRecord, Job, build, described, forget, read_job
 from llm_worker.forge.evaluate import Run, by_the_rules, converse, digest, report, write_transcripts
+from llm_worker.forge.jobfile import JobError
 from services.errors import ServiceError
 from services.settings import SettingsError
 

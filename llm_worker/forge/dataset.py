@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import os
 import random
-import tomllib
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field
 from tqdm import tqdm
 
 from llm_worker.forge.importing import Agent, BadRecord, agent, conversation, records
+from llm_worker.forge.jobfile import JobError, JobPart, read_file
 from llm_worker.forge.practice import Split
 from llm_worker.forge.records import Conversation, read
 from llm_worker.forge.scrub import scrub
@@ -30,15 +30,7 @@ _CHUNK = 64
 """Conversations that a process makes at a time."""
 
 
-class JobError(ValueError):
-    """A job that cannot be done; the text says what is wrong with it, and where."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Generated(_Part):
+class Generated(JobPart):
     """Conversations of simulated callers with the front desk that is to be learnt."""
 
     train: int = Field(default=0, ge=0)
@@ -50,7 +42,7 @@ class Generated(_Part):
     processes: int = Field(default=1, ge=1, le=256)
 
 
-class Imported(_Part):
+class Imported(JobPart):
     """Records of your calls."""
 
     source: str = Field(min_length=1)
@@ -65,7 +57,7 @@ class Imported(_Part):
     """Further words that are names."""
 
 
-class Job(_Part):
+class Job(JobPart):
     """The file's keys are these fields."""
 
     out: Path
@@ -81,15 +73,7 @@ class Job(_Part):
 
 def read_job(path: Path) -> Job:
     """The job of a file, its paths resolved. Raises JobError."""
-    try:
-        job = Job.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as problem:
-        raise JobError(f"{path}: {problem.strerror}") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise JobError(f"{path}: not TOML: {problem}") from None
-    except ValidationError as problems:
-        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems.errors())
-        raise JobError(f"{path}: {told}") from None
+    job = read_file(path, Job)
     base = path.parent
     imported = tuple(_resolved(each, base) for each in job.imported)
     return job.model_copy(update={"out": base / job.out, "imported": imported})
@@ -226,4 +210,4 @@ def described(part: type[BaseModel], before: str = "") -> Iterator[tuple[str, st
 
 _PARTS = (Generated, Imported)
 
-__all__ = ["BadRecord", "Job", "JobError", "build", "described", "forget", "generate", "read_job", "split_of"]
+__all__ = ["BadRecord", "Job", "build", "described", "forget", "generate", "read_job", "split_of"]

@@ -27,7 +27,7 @@ from llm_worker.forge.cispo import advantages, divergence, objective
 from llm_worker.forge.comparison import Comparison, compare
 from llm_worker.forge.corpus import IGNORED, Group, together
 from llm_worker.forge.curve import svg
-from llm_worker.forge.dataset import JobError
+from llm_worker.forge.jobfile import JobError
 from llm_worker.forge.learning import Balance, states
 from llm_worker.forge.reinforcejob import ReinforceJob, read_reinforce_job
 from llm_worker.forge.reward import Calls, Environment

@@ -1,17 +1,14 @@
 """What a reinforcement step is asked to do."""
 
-import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from llm_worker.forge.dataset import JobError
+from llm_worker.forge.jobfile import JobPart, read_file
 
 
-class ReinforceJob(BaseModel):
+class ReinforceJob(JobPart):
     """The file's keys are these fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     start: Path
     """Folder of the model to begin with, as `train` writes it, relative to the job's file."""
@@ -61,13 +58,5 @@ class ReinforceJob(BaseModel):
 
 def read_reinforce_job(path: Path) -> ReinforceJob:
     """The job of a file, its paths resolved. Raises JobError."""
-    try:
-        job = ReinforceJob.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as problem:
-        raise JobError(f"{path}: {problem.strerror}") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise JobError(f"{path}: not TOML: {problem}") from None
-    except ValidationError as problems:
-        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems.errors())
-        raise JobError(f"{path}: {told}") from None
+    job = read_file(path, ReinforceJob)
     return job.model_copy(update={"start": path.parent / job.start, "out": path.parent / job.out})

@@ -21,8 +21,8 @@ from llm_worker.__main__ import build  # the worker's own choice of backends
 from llm_worker.config import LlmSettings
 from llm_worker.forge.card import Facts, card
 from llm_worker.forge.corpus import Group, groups
-from llm_worker.forge.dataset import JobError
 from llm_worker.forge.evaluate import digest
+from llm_worker.forge.jobfile import JobError
 from llm_worker.forge.learning import loss
 from llm_worker.forge.train import JOB, LOG, VOCABULARY, conversations, logged
 from llm_worker.forge.trainjob import TrainJob

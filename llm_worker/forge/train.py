@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from llm_worker.forge.corpus import Group, groups
 from llm_worker.forge.curve import svg
-from llm_worker.forge.dataset import JobError
+from llm_worker.forge.jobfile import JobError
 from llm_worker.forge.learning import Balance, fresh, loss
 from llm_worker.forge.records import Conversation, read
 from llm_worker.forge.trainjob import TrainJob, read_train_job

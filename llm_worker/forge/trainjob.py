@@ -1,18 +1,15 @@
 """What a training is asked to do."""
 
-import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from llm_worker.forge.dataset import JobError
+from llm_worker.forge.jobfile import JobPart, read_file
 
 
-class TrainJob(BaseModel):
+class TrainJob(JobPart):
     """The file's keys are these fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     data: Path
     """Folder that `data` wrote, relative to the job's file."""
@@ -52,13 +49,5 @@ class TrainJob(BaseModel):
 
 def read_train_job(path: Path) -> TrainJob:
     """The job of a file, its paths resolved. Raises JobError."""
-    try:
-        job = TrainJob.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as problem:
-        raise JobError(f"{path}: {problem.strerror}") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise JobError(f"{path}: not TOML: {problem}") from None
-    except ValidationError as problems:
-        told = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems.errors())
-        raise JobError(f"{path}: {told}") from None
+    job = read_file(path, TrainJob)
     return job.model_copy(update={"data": path.parent / job.data, "out": path.parent / job.out})

@@ -1,11 +1,8 @@
 """Train the codec. Every step follows from the seed and the state before it, so a run that was killed and goes on
 gives the weights of one that was not (with one number of threads; other numbers add in another order)."""
 
-import json
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +18,12 @@ from tts_worker.forge.job import CodecJob, Job, JobError
 from tts_worker.forge.losses import Spectra
 from tts_worker.forge.nets import CodecNets
 from tts_worker.forge.quantise import Treatment, follow
+from tts_worker.forge.run import Notes, asked_to_stop
 from tts_worker.forge.store import read_corpus
 from tts_worker.forge.teacher import phones
 from tts_worker.forge.weights import write_codec
 
 STATE, LOG, WEIGHTS = "state.pt", "log.jsonl", "codec.safetensors"
-_NOTED_EVERY = 20
 _BETAS = (0.8, 0.99)
 
 
@@ -161,7 +158,7 @@ def train_codec(job: Job, minutes: float | None = None, device: str = "cpu") -> 
         training.restore(folder / STATE)
     crops = crops_of(job, training)
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
-    with _asked_to_stop() as asked:
+    with asked_to_stop() as asked:
         _run(training, crops, folder, lambda: asked() or time.monotonic() > end)
     training.save(folder / STATE)
     write_codec(training.nets, training.model, folder / WEIGHTS)
@@ -183,7 +180,7 @@ def _run(training: CodecTraining, crops: Crops, folder: Path, enough: Callable[[
             begun = time.monotonic()
             values = training.advance(crops.batch(training.step, settings.batch, settings.frames))
             training.seconds += time.monotonic() - begun
-            notes.add(training, values)
+            notes.add(training.step, training.seconds, values)
             bar.update()
             bar.set_postfix({name: f"{values[name]:.3f}" for name in ("mel", "spectrum", "sounds")}, refresh=False)
             last = training.step == settings.steps
@@ -191,40 +188,3 @@ def _run(training: CodecTraining, crops: Crops, folder: Path, enough: Callable[[
                 training.save(folder / STATE)
             if training.step % settings.evaluate_every == 0 or last:
                 evaluate(training)
-
-
-class Notes:
-    """Means of the losses over a few steps each, a line of JSON apiece."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        """Lines that are later than `step` were written by a run that was killed before it saved; they go."""
-        self._path = path
-        self._sums: dict[str, float] = {}
-        self._count = 0
-        if path.exists():
-            kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
-            path.write_text("".join(f"{line}\n" for line in kept))
-
-    def add(self, training: CodecTraining, values: dict[str, float]) -> None:
-        """After a step."""
-        self._count += 1
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        if training.step % _NOTED_EVERY == 0:
-            means = {name: round(value / self._count, 5) for name, value in self._sums.items()}
-            line = {"step": training.step, "seconds": round(training.seconds, 1)} | means
-            with self._path.open("a") as file:
-                file.write(f"{json.dumps(line)}\n")
-            self._sums, self._count = {}, 0
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Whether somebody asked politely; the step under way is finished and the state saved."""
-    asked = []
-    before = {s: signal.signal(s, lambda *_: asked.append(True)) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

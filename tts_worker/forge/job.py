@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -137,6 +138,9 @@ class Job(_Part):
             raise JobError(f"codec.encoder: {error.errors()[0]['msg']}") from None
 
 
+J = TypeVar("J", bound=Job)
+
+
 def describe() -> str:
     """Every field of a job, for `--help`."""
     tables: list[tuple[str, type[BaseModel]]] = [("", Job), ("[corpus]", CorpusJob), ("[codec]", CodecJob)]
@@ -152,9 +156,14 @@ def describe() -> str:
 
 def read_job(path: Path, folder: Path | None = None) -> Job:
     """The job of a file, in another folder if one is given. Raises JobError."""
+    return read_file(path, folder, Job)
+
+
+def read_file(path: Path, folder: Path | None, kind: type[J]) -> J:
+    """The same for a job that has more parts."""
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Job.model_validate(fields | ({"folder": folder} if folder else {}))
+        return kind.model_validate(fields | ({"folder": folder} if folder else {}))
     except OSError as error:
         raise JobError(f"{path}: {error.strerror}") from None
     except tomllib.TOMLDecodeError as error:

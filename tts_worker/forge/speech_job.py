@@ -1,11 +1,10 @@
 """The part of a job that trains backbone and heads. PURE but for reading it."""
 
-import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from tts_worker.forge.job import Job, JobError
+from tts_worker.forge.job import Job, read_file
 from tts_worker.forge.job import describe as describe_job
 
 
@@ -66,13 +65,4 @@ def describe() -> str:
 
 def read_voice_job(path: Path, folder: Path | None = None) -> VoiceJob:
     """The job of a file, in another folder if one is given. Raises JobError."""
-    try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        return VoiceJob.model_validate(fields | ({"folder": folder} if folder else {}))
-    except OSError as error:
-        raise JobError(f"{path}: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise JobError(f"{path} is no TOML: {error}") from None
-    except ValidationError as error:
-        lines = (f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise JobError("\n".join(lines)) from None
+    return read_file(path, folder, VoiceJob)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from agent.store.records import CallRecordRows, CallRow, EventRow, TurnRow, WordRow
-from llm_worker.forge.dataset import Generated, Job, JobError, build, described, forget, generate, read_job, split_of
+from llm_worker.forge.dataset import Generated, Job, build, described, forget, generate, read_job, split_of
 from llm_worker.forge.importing import BadRecord, agent, conversation, records
+from llm_worker.forge.jobfile import JobError
 from llm_worker.forge.records import Conversation, read
 from llm_worker.forge.scrub import scrub
 from llm_worker.messages import Message, Role, ToolCall

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from llm_worker.forge.corpus import IGNORED, Group, groups, learnable
 from llm_worker.forge.curve import svg
-from llm_worker.forge.dataset import Generated, JobError, generate
+from llm_worker.forge.dataset import Generated, generate
+from llm_worker.forge.jobfile import JobError
 from llm_worker.forge.learning import Balance, fresh, loss
 from llm_worker.forge.records import Conversation
 from llm_worker.forge.train import CURVE, LOG, Training, rate_at

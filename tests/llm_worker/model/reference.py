@@ -4,8 +4,9 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from transformers import Mistral4Config, Mistral4ForCausalLM
+from transformers import Mistral4ForCausalLM
 
+from llm_worker.benches.theirs import config_of
 from llm_worker.model.config import Config
 from llm_worker.model.network import Decoder
 from tests.llm_worker.model.support import NANO, model, native, tokens
@@ -48,7 +49,7 @@ def hf_names(tensors: dict[str, Tensor], config: Config) -> dict[str, Tensor]:
 
 def reference(of: Decoder) -> Mistral4ForCausalLM:
     """Its model with our weights, by way of their native names."""
-    model = Mistral4ForCausalLM(_config(of.config)).eval()
+    model = Mistral4ForCausalLM(config_of(of.config, "eager", "eager")).eval()
     model.load_state_dict(hf_names(native(of), of.config), strict=True)
     for layer in model.model.layers:
         # It reads a magnitude out of mscale_all_dim, which the release was not trained with.
@@ -61,46 +62,6 @@ def logits(model: Mistral4ForCausalLM, ids: Tensor) -> Tensor:
     """[B, T, vocabulary] of sequences from position 0."""
     made: Tensor = model(ids, use_cache=False).logits
     return made
-
-
-def _config(config: Config) -> Mistral4Config:
-    moe, yarn = config.moe, config.yarn
-    return Mistral4Config(
-        vocab_size=config.vocab_size,
-        hidden_size=config.dim,
-        intermediate_size=config.hidden_dim,
-        moe_intermediate_size=moe.expert_hidden_dim,
-        num_hidden_layers=config.n_layers,
-        num_attention_heads=config.n_heads,
-        num_key_value_heads=config.n_kv_heads,
-        n_shared_experts=moe.num_shared_experts,
-        n_routed_experts=moe.num_experts,
-        num_experts_per_tok=moe.num_experts_per_tok,
-        routed_scaling_factor=moe.routed_scale,
-        kv_lora_rank=config.kv_lora_rank,
-        q_lora_rank=config.q_lora_rank,
-        qk_rope_head_dim=config.qk_rope_head_dim,
-        qk_nope_head_dim=config.qk_nope_head_dim,
-        v_head_dim=config.v_head_dim,
-        rms_norm_eps=config.norm_eps,
-        max_position_embeddings=config.max_position_embeddings,
-        tie_word_embeddings=config.tied_embeddings,
-        attn_implementation="eager",
-        experts_implementation="eager",
-        rope_parameters={
-            "rope_type": "yarn",
-            "type": "yarn",
-            "rope_theta": config.rope_theta,
-            "factor": yarn.factor,
-            "original_max_position_embeddings": yarn.original_max_position_embeddings,
-            "max_position_embeddings": config.max_position_embeddings,
-            "beta_fast": yarn.beta,
-            "beta_slow": yarn.alpha,
-            "mscale": 1.0,
-            "mscale_all_dim": 1.0,
-            "llama_4_scaling_beta": config.llama_4_scaling.beta,
-        },
-    )
 
 
 @cache

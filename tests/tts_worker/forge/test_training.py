@@ -16,6 +16,7 @@ from tts_worker.forge.corpus import corpus_folder
 from tts_worker.forge.job import Job, JobError
 from tts_worker.forge.nets import sound
 from tts_worker.forge.quantise import Treatment
+from tts_worker.forge.run import Notes
 from tts_worker.forge.store import read_corpus
 from tts_worker.forge.weights import read_codec, write_codec
 from tts_worker.model.config import shipped_config
@@ -103,7 +104,7 @@ def _advance(of: Job, run: CodecTraining, until: int) -> None:
 def test_lines_of_the_log_after_the_saved_step_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / LOG
     path.write_text('{"step": 20}\n{"step": 40}\n')
-    training.Notes(path, 30)
+    Notes(path, 30)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [20]
 
 
