@@ -145,9 +145,9 @@ async def test_a_blob_of_four_thousand_frames(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(engines, "POSITIONS", 4200)
     async with serving(engine(folder, slots=1, ends_after=5000)) as worker:
         start = await worker.say("Yes.", first_id=7, seed=1)
-        frames, piece = 4000, 668  # 12 frames are four pieces, and every 6 after that are another one
+        frames, piece = 4002, 669  # 14 frames are five pieces, and every 6 after that are another one
         state = unpack(start.audio[0].resume).state * frames
-        blob = forged(start.audio[0].resume, state=state, piece=piece, piece_frame=3996, frame=3998)
+        blob = forged(start.audio[0].resume, state=state, piece=piece, piece_frame=3998, frame=4000)
         rest = await worker.say("Yes.", first_id=7, resume=blob)
-    assert [message.first_sample for message in rest.audio] == [3998 * 640, 3999 * 640]
+    assert [message.first_sample for message in rest.audio] == [4000 * 640, 4001 * 640]
     assert [message.last_of_phrase for message in rest.audio] == [False, True]
