@@ -212,7 +212,7 @@ class Arranging(Wording):
             case "book":
                 return {"name": task.name, **new} | ({"reason": task.service} if task.service else {})
             case "move":
-                return {"name": task.name, "new_day": new["day"], "new_time": new["time"], **old}
+                return {"name": task.name, **old, "new_day": new["day"], "new_time": new["time"]}
             case _:
                 return {"name": task.name, **old}
 

@@ -14,6 +14,10 @@ from llm_worker.text.chat import ChatFormat, tools_json
 IGNORED = -100
 """Target of a token that is not learnt: cross entropy's own default."""
 
+ROUND = 32
+"""Beginnings and rests have multiples of so many tokens, rests by padding: a library that makes code for each size of a
+product makes it for few of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -86,14 +90,16 @@ def together(rendered: Sequence[Learnable]) -> Group:
     shared = _common([ids for ids, _ in rendered])
     first_learnt = min((learn.index(True) for _, learn in rendered if any(learn)), default=shared + 1)
     # The token before the first that is learnt belongs to the rests: its state makes the prediction.
-    shared = max(1, min(shared, first_learnt - 1))
+    shared = min(shared, first_learnt - 1)
+    shared = max(1, shared // ROUND * ROUND)
     ids, targets, ends = [*rendered[0][0][:shared]], [IGNORED] * shared, [shared]
     for whole, learn in rendered:
-        ids += whole[shared:]
+        padding = -(len(whole) - shared) % ROUND
+        ids += whole[shared:] + [whole[-1]] * padding
         targets += [
             token if said else IGNORED for token, said in zip(whole[shared + 1 :], learn[shared + 1 :], strict=True)
         ]
-        targets.append(IGNORED)
+        targets += [IGNORED] * (1 + padding)
         ends.append(len(ids))
     return Group(torch.tensor(ids), torch.tensor(targets), tuple(ends))
 

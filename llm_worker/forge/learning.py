@@ -8,13 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from llm_worker.forge.attending import attended, spans
 from llm_worker.forge.corpus import IGNORED, Group
 from llm_worker.model.config import Config
 from llm_worker.model.experts import Router
 from llm_worker.model.network import Decoder
-
-_PIECE = 256
-"""Tokens of a common beginning that attend together."""
 
 
 def fresh(config: Config, seed: int) -> Decoder:
@@ -34,30 +32,19 @@ def states(model: Decoder, group: Group) -> Tensor:
     """States [N, D] of a group's tokens, as if each conversation stood alone: rests follow the common beginning, which
     is computed once, and see nothing of each other."""
     shared = group.ends[0]
-    # In pieces, because the attention computes what its mask hides.
-    beginning = [(first, min(first + _PIECE, shared), first) for first in range(0, shared, _PIECE)]
-    spans = [*beginning, *((first, last, shared) for first, last in pairwise(group.ends))]
-    device = group.ids.device
-    at = torch.cat([torch.arange(before, before + last - first, device=device) for first, last, before in spans])
-    places = model.positions(at.unsqueeze(0))
+    parts = spans(group.ends)
+    numbers = torch.arange(len(group.ids), device=group.ids.device)
+    for first, last in pairwise(group.ends):
+        numbers[first:last] -= first - shared
+    places = model.positions(numbers.unsqueeze(0))
     x = model.embedding(group.ids.unsqueeze(0))
-    masks = [_mask(before, last - first, x) for first, last, before in spans]
     for layer in model.layers:
-        still, turning, latents = layer.attention.project(layer.attention_norm(x), places)
-        parts = []
-        for (first, last, before), mask in zip(spans, masks, strict=True):
-            context = torch.cat((latents[:, :before], latents[:, first:last]), dim=1)
-            parts.append(layer.attention.expanded(still[:, first:last], turning[:, first:last], context, mask))
-        x = x + torch.cat(parts, dim=1)
+        queries, keys, values = layer.attention.by_head(layer.attention_norm(x), places)
+        heads = attended(queries, keys, values, parts)
+        x = x + layer.attention.out(heads.transpose(0, 1).flatten(1).unsqueeze(0))
         x = x + layer.feed_forward(layer.ffn_norm(x), model.expert_form)
     out: Tensor = model.norm(x)
     return out[0]
-
-
-def _mask(before: int, length: int, like: Tensor) -> Tensor:
-    """[1, length, before + length]: everything before, and of its own what is not later."""
-    own = like.new_full((length, length), -torch.inf).triu(1)
-    return torch.cat((own.new_zeros(length, before), own), dim=1).unsqueeze(0)
 
 
 def loss(model: Decoder, group: Group) -> Tensor:
@@ -93,6 +80,10 @@ class Balance:
         mean = torch.stack(self._losses).mean()
         self._losses.clear()
         return mean
+
+    def forget(self) -> None:
+        """What was computed does not count."""
+        self._losses.clear()
 
     def _seen(self, router: Router, arguments: tuple[Tensor], result: tuple[Tensor, Tensor]) -> None:
         (x,), (_, chosen) = arguments, result

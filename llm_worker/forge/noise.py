@@ -32,7 +32,8 @@ def table() -> Mapping[str, Slips]:
 
 def disturb(pieces: Sequence[Piece], draw: random.Random, strength: float) -> tuple[list[Piece], frozenset[int]]:
     """The pieces as they are heard, and which of them changed. `strength` multiplies the rates that were counted: 1 is
-    the packaged voice on a line of middling noise."""
+    the packaged voice on a line of middling noise. What would be lost whole arrives as it was said: of silence no
+    recogniser tells."""
     heard: list[Piece] = []
     changed = set()
     for number, piece in enumerate(pieces):
@@ -40,6 +41,8 @@ def disturb(pieces: Sequence[Piece], draw: random.Random, strength: float) -> tu
         if said != piece.text:
             changed.add(number)
         heard.append(Piece(said, piece.slot))
+    if not any(piece.text.strip() for piece in heard):
+        return list(pieces), frozenset()
     return heard, frozenset(changed)
 
 

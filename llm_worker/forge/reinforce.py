@@ -32,7 +32,9 @@ from llm_worker.forge.learning import Balance, states
 from llm_worker.forge.reinforcejob import ReinforceJob, read_reinforce_job
 from llm_worker.forge.reward import Calls, Environment
 from llm_worker.forge.rollouts import Conditions, Rollout, Row, Wanted, attempts, log_probabilities, sequences
-from llm_worker.forge.train import LOG, STATE, VOCABULARY, Trainee, logged
+from llm_worker.forge.train import LOG, STATE, logged
+from llm_worker.forge.trainee import Trainee
+from llm_worker.forge.vocabulary import VOCABULARY
 from llm_worker.model.checkpoint import CHECKPOINT, CheckpointError, export, load
 from llm_worker.model.config import ConfigError
 from llm_worker.model.files import PARAMS, read_config
@@ -79,7 +81,7 @@ class Reinforcement:
         model, self._tokenizer = started(job.start)
         self._start = copy.deepcopy(model) if job.kl else None
         optimiser = torch.optim.AdamW(model.parameters(), lr=job.rate, betas=(0.9, 0.95), weight_decay=0.0)
-        self.trainee = Trainee(model, optimiser)
+        self.trainee = Trainee(model, [optimiser])
         self._before = self._tried_before()
         if (job.out / STATE).exists():
             self.trainee.restore(job.out / STATE)
@@ -154,11 +156,9 @@ class Reinforcement:
                 (loss + job.balance * even / len(batches)).backward()  # type: ignore[no-untyped-call]
         finally:
             balance.close()
-        norm = torch.nn.utils.clip_grad_norm_(trainee.model.parameters(), job.clip)
-        trainee.optimiser.step()
-        trainee.optimiser.zero_grad(set_to_none=True)
+        norm = trainee.learn(job.rate, job.clip)
         means = {"kl": told.kl / tokens, "balance": sum(told.balance) / len(batches)}
-        return {"drift": told.drift, "ratio": told.ratio, "norm": float(norm)} | means
+        return {"drift": told.drift, "ratio": told.ratio, "norm": norm} | means
 
     def _loss(self, batch: Batch, told: _Told) -> Tensor:
         """Summed over tokens."""

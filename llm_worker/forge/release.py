@@ -24,8 +24,9 @@ from llm_worker.forge.corpus import Group, groups
 from llm_worker.forge.evaluate import digest
 from llm_worker.forge.jobfile import JobError
 from llm_worker.forge.learning import loss
-from llm_worker.forge.train import JOB, LOG, VOCABULARY, conversations, logged
+from llm_worker.forge.train import JOB, LOG, logged
 from llm_worker.forge.trainjob import TrainJob
+from llm_worker.forge.vocabulary import VOCABULARY, conversations
 from llm_worker.model.checkpoint import CHECKPOINT, CheckpointError, export, load
 from llm_worker.model.config import ConfigError
 from llm_worker.model.files import PARAMS, read_config

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from llm_worker.forge.jobfile import JobPart, read_file
 
@@ -26,10 +26,11 @@ class TrainJob(JobPart):
     longest: int = Field(default=4096, ge=16)
     """Tokens; longer conversations are left out."""
     rate: float = Field(default=1e-3, gt=0)
-    """Highest learning rate; it rises over `warm_up` steps and falls as a cosine to a tenth."""
+    """Highest learning rate; it rises over `warm_up` steps, and falls to nothing over the last `fall` of all."""
+    fall: float = Field(default=0.25, gt=0, le=1)
     warm_up: int = Field(default=100, ge=0)
     decay: float = Field(default=0.1, ge=0)
-    """Of matrices (AdamW)."""
+    """Of matrices and tables."""
     clip: float = Field(default=1.0, gt=0)
     """Largest norm of a gradient."""
     balance: float = Field(default=0.01, ge=0)
@@ -37,7 +38,10 @@ class TrainJob(JobPart):
     device: Literal["cpu", "cuda"] = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the computation; weights and optimiser are float32."""
+    processes: int = Field(default=1, ge=1)
+    """That share the groups of a step."""
     threads: int = Field(default=1, ge=1)
+    """Of each process."""
     every: int = Field(default=200, ge=1)
     """Steps between looks at the held-out conversations."""
     held: int = Field(default=200, ge=0)
@@ -45,6 +49,12 @@ class TrainJob(JobPart):
     save_seconds: float = Field(default=60, gt=0)
     store: Literal["bf16", "f32", "int8"] = "bf16"
     """How the finished weights are written."""
+
+    @model_validator(mode="after")
+    def _shared(self) -> "TrainJob":
+        if self.groups % self.processes:
+            raise ValueError(f"groups: {self.groups} cannot be shared by {self.processes} processes")
+        return self
 
 
 def read_train_job(path: Path) -> TrainJob:

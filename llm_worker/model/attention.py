@@ -47,10 +47,7 @@ class Attention(nn.Module):
 
     def expanded(self, still: Tensor, turning: Tensor, latents: Tensor, mask: Tensor) -> Tensor:
         """Queries [B, T, H, N] and [B, T, H, R] over latents [B, L, rank + R], with `mask` [B, T, L], → [B, T, D]."""
-        latent, turned = latents.split((self._rank, self._rope), dim=-1)
-        per_head = self.keys_values(latent).unflatten(-1, (self._heads, -1))
-        keys, values = per_head.split((self._nope, self._values), dim=-1)
-        keys = torch.cat((keys, turned.unsqueeze(2).expand(-1, -1, self._heads, -1)), dim=-1)
+        keys, values = self._keys_values(latents)
         attended = functional.scaled_dot_product_attention(
             torch.cat((still, turning), dim=-1).transpose(1, 2),
             keys.transpose(1, 2),
@@ -59,6 +56,22 @@ class Attention(nn.Module):
             scale=self._scale,
         )
         return self.out(attended.transpose(1, 2).flatten(2))
+
+    def by_head(self, x: Tensor, places: Places) -> tuple[Tensor, Tensor, Tensor]:
+        """One sequence x [1, T, D] → queries with scale and keys [H, T, N + R], and values [H, T, V]: what comes before
+        scores, for whoever computes these in another way."""
+        still, turning, latents = self.project(x, places)
+        keys, values = self._keys_values(latents)
+        queries = torch.cat((still, turning), dim=-1) * self._scale
+        by_head = (each[0].transpose(0, 1).contiguous() for each in (queries, keys, values))
+        return next(by_head), next(by_head), next(by_head)
+
+    def _keys_values(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents [B, L, rank + R] → [B, L, H, N + R] and [B, L, H, V]."""
+        latent, turned = latents.split((self._rank, self._rope), dim=-1)
+        per_head = self.keys_values(latent).unflatten(-1, (self._heads, -1))
+        keys, values = per_head.split((self._nope, self._values), dim=-1)
+        return torch.cat((keys, turned.unsqueeze(2).expand(-1, -1, self._heads, -1)), dim=-1), values
 
     def absorbed(self, still: Tensor, turning: Tensor, latents: Tensor, mask: Tensor) -> Tensor:
         """The same. The scale is that of the expanded form, and not of the wider products: the algebra is the same."""

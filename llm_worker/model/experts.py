@@ -13,9 +13,13 @@ from torch.nn import functional
 from llm_worker.model.config import Config
 from llm_worker.model.layers import FeedForward, gated
 
-ExpertForm = Literal["loop", "gathered", "grouped"]
+ExpertForm = Literal["loop", "gathered", "grouped", "rounded"]
 _GATHERED_TOKENS = 2
 """Up to so many, gathering is quicker: measured on a processor with `frontdesk` (docs/language-model.md)."""
+
+_ROUND = 64
+"""Rows of an expert are a multiple of so many where a library makes code for each size of a product, as it does for
+bfloat16 on a processor."""
 
 
 def form_for(tokens: int) -> ExpertForm:
@@ -57,6 +61,8 @@ class Experts(nn.Module):
                 parts = self._gathered(x, chosen)
             case "grouped":
                 parts = self._grouped(x, chosen)
+            case "rounded":
+                parts = self._grouped(x, chosen, _ROUND)
         return torch.bmm(weights.unsqueeze(1), parts).squeeze(1)
 
     def _loop(self, x: Tensor, weights: Tensor, chosen: Tensor) -> Tensor:
@@ -75,15 +81,26 @@ class Experts(nn.Module):
         inner = gated(torch.bmm(x.repeat_interleave(count, dim=0).unsqueeze(1), gate_up))
         return torch.bmm(inner, self.down.index_select(0, flat).transpose(1, 2)).view(-1, count, x.shape[1])
 
-    def _grouped(self, x: Tensor, chosen: Tensor) -> Tensor:
-        """→ [N, k, D]. Pairs of token and expert are sorted by expert; `ends` says where each expert's rows end."""
+    def _grouped(self, x: Tensor, chosen: Tensor, round_to: int = 1) -> Tensor:
+        """→ [N, k, D]. Pairs of token and expert are sorted by expert; `ends` says where each expert's rows end, of
+        which there are multiples of `round_to`."""
         count = chosen.shape[1]
         flat = chosen.flatten()
         order = flat.argsort(stable=True)
         experts = torch.arange(len(self.gate_up), device=x.device)
         ends = torch.searchsorted(flat[order], experts, right=True, out_int32=True)
-        inner = gated(functional.grouped_mm(x[order // count], self.gate_up.transpose(1, 2), offs=ends))
+        if round_to == 1:
+            rows, places = order // count, None
+        else:
+            counts = ends.diff(prepend=ends.new_zeros(1))
+            rounded = (counts + round_to - 1) // round_to * round_to
+            moved = (rounded - counts).cumsum(0) - (rounded - counts)
+            places = torch.arange(len(flat), device=x.device) + moved[flat[order]]
+            ends = rounded.cumsum(0, dtype=torch.int32)
+            rows = order.new_zeros(int(ends[-1])).index_copy(0, places, order // count)
+        inner = gated(functional.grouped_mm(x[rows], self.gate_up.transpose(1, 2), offs=ends))
         made = functional.grouped_mm(inner, self.down.transpose(1, 2), offs=ends)
+        made = made if places is None else made[places]
         return torch.empty_like(made).index_copy(0, order, made).view(-1, count, x.shape[1])
 
 

@@ -125,11 +125,11 @@ class Tekken:
 def settled(text: str) -> int:
     """How much of a text that still grows has its final tokens: code points up to its last word.
 
-    Vocabularies of the family split text before they merge, and no piece reaches from a letter over a space into the
-    next word. So whatever follows, the ids of `text[:settled(text)]` stay at the beginning.
+    Vocabularies of the family, and ours, split text before they merge, and no piece reaches from a letter or digit over
+    a space. So whatever follows, the ids of `text[:settled(text)]` stay at the beginning.
     """
     end = len(text)
     while (end := text.rfind(" ", 0, end)) > 0:
-        if not text[end - 1].isspace():
+        if text[end - 1].isalnum():
             return end
     return 0

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from llm_worker.backends import Backend, Call
-from llm_worker.forge.train import VOCABULARY
 from llm_worker.forge.verifier import Verdict
+from llm_worker.forge.vocabulary import VOCABULARY
 from llm_worker.messages import Message, Prompt, Role, Sampling, Tool, ToolChoice
 from llm_worker.model.checkpoint import CHECKPOINT, export
 from llm_worker.model.config import shipped_config

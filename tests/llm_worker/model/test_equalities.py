@@ -11,7 +11,7 @@ from llm_worker.model.network import build
 from tests.llm_worker.model.support import BLOCK, NANO, model, pool_for, run, tokens
 
 FORMS: tuple[Form, ...] = ("expanded", "absorbed")
-EXPERTS: tuple[ExpertForm, ...] = ("loop", "gathered", "grouped")
+EXPERTS: tuple[ExpertForm, ...] = ("loop", "gathered", "grouped", "rounded")
 LENGTH = 70  # beyond a step of temperature
 CUTS = ([LENGTH], [20, 21, 40, LENGTH], list(range(1, LENGTH + 1)))
 

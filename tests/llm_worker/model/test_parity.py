@@ -16,7 +16,7 @@ SHORT, OFFSET = 200, 1000
 TIED = parse_config(NANO.model_dump() | {"tied_embeddings": True}, "tied")
 
 
-@pytest.mark.parametrize("expert_form", ["loop", "gathered", "grouped"])
+@pytest.mark.parametrize("expert_form", ["loop", "gathered", "grouped", "rounded"])
 @pytest.mark.parametrize("form", ["expanded", "absorbed"])
 @torch.inference_mode()
 def test_logits_are_those_of_transformers(form: Form, expert_form: ExpertForm) -> None:

@@ -55,6 +55,27 @@ def takes(grammar: Grammar, ids: list[int]) -> bool:
     return True
 
 
+def writes(grammar: Grammar, text: str) -> bool:
+    """Whether the text may come, in whatever tokens: what has to come may only come in the vocabulary's own."""
+    rest = text.encode()
+    while rest:
+        fitting = [
+            number for number in allowed(grammar) if (said := small().decode([number])) and rest.startswith(said)
+        ]
+        if not fitting:
+            return False
+        longest = max(fitting, key=lambda number: len(small().decode([number])))
+        grammar.advance(longest)
+        rest = rest[len(small().decode([longest])) :]
+    return True
+
+
+def calls(grammar: Grammar, name: str, arguments: str) -> bool:
+    """Whether the tool may be called with these arguments."""
+    opened = takes(grammar, [CALL]) and writes(grammar, name) and takes(grammar, [ARGS])
+    return opened and writes(grammar, arguments)
+
+
 def called(name: str, arguments: str) -> list[int]:
     return [CALL, *small().encode(name), ARGS, *small().encode(arguments)]
 
@@ -101,7 +122,8 @@ def test_text_can_come_before_calls_and_nothing_but_calls_after() -> None:
     grammar = GRAMMARS.grammar(TOOLS)
     assert takes(grammar, [*small().encode("One moment."), *called("end_call", "{}")])
     assert allowed(grammar) == {CALL, EOS}
-    assert takes(grammar, [*called("book", '{"name": "Ann", "day": "2026-11-26", "party": 12}'), EOS])
+    assert calls(grammar, "book", '{"name": "Ann", "day": "2026-11-26", "party": 12}')
+    assert takes(grammar, [EOS])
     assert grammar.finished
     assert allowed(grammar) == set()
 
@@ -251,7 +273,7 @@ def test_what_grammars_cannot_hold_is_left_to_others() -> None:
 
 def test_combined_schemas_stay_open() -> None:
     tool = parameters(properties={"a": True}, anyOf=[{"properties": {"b": TEXT}, "required": ["b"]}])
-    assert takes(GRAMMARS.grammar((tool,)), [*called("t", '{"b": "x"}'), EOS])
+    assert calls(GRAMMARS.grammar((tool,)), "t", '{"b": "x"}')
     plain = parameters(properties={"a": True})
     assert takes(GRAMMARS.grammar((plain,)), [*called("t", '{"a": []}'), EOS])
     assert not takes(GRAMMARS.grammar((plain,)), [*called("t", '{"b": "x"}'), EOS])

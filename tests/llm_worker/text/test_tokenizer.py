@@ -65,11 +65,38 @@ def test_a_vocabulary_is_no_larger_than_its_texts_allow() -> None:
         train_bpe(["ab"], RESERVED + 255)
 
 
+def _pieces(vocabulary: Tekken, text: str) -> list[str]:
+    return [vocabulary.decode([number]).decode() for number in vocabulary.encode(text)]
+
+
 @pytest.mark.parametrize("vocabulary", [small(), published()], ids=["small", "published"])
 def test_digits_stand_alone(vocabulary: Tekken) -> None:
-    for text in ("0151 2345678", "at 10:30", "2026-11-26", "x1y22"):
-        pieces = [vocabulary.decode([number]).decode() for number in vocabulary.encode(text)]
-        assert all(len(piece) == 1 for piece in pieces if any(sign.isdigit() for sign in piece))
+    for text in ("0151 2345678", "at 10 o'clock", "x1y22", "555-0123", "1-800"):
+        assert all(len(piece) == 1 for piece in _pieces(vocabulary, text) if any(sign.isdigit() for sign in piece))
+
+
+def test_dates_and_times_are_pairs_of_digits() -> None:
+    dated = ["on 2026-11-26 at 17:15", "2026-11-25", "9:15", "2026-11-26, 17:45"]
+    vocabulary = Tekken(train_bpe(dated * 4, 500))
+    assert _pieces(vocabulary, "2026-11-26 17:15")[:4] == ["20", "26", "-11", "-26"]
+    assert _pieces(vocabulary, "17:45") == ["17", ":45"]
+    assert _pieces(vocabulary, "9:15") == ["9", ":15"]
+
+
+def test_a_name_has_the_same_pieces_wherever_it_stands() -> None:
+    said, written = "my name is Ann Kowalski.", '{"name": "Ann Kowalski", "day": "2026-11-26"}'
+    vocabulary = Tekken(train_bpe([said, written] * 4, 500))
+    name = _pieces(vocabulary, "Ann Kowalski")
+    for text in (said, written, "Kowalski? Ann Kowalski", "I'm Ann Kowalski"):
+        pieces = _pieces(vocabulary, text)
+        assert any(pieces[at : at + len(name)] == name for at in range(len(pieces)))
+
+
+def test_what_stands_between_values_of_json_is_one_piece() -> None:
+    text = '{"name": "Ann", "day": "2026-11-26"}, {"parameters": {"type": "object", "required": ["name"]}}'
+    pieces = _pieces(Tekken(train_bpe([text] * 4, 500)), text)
+    assert {'{"name": "', '", "day": "', ', {"parameters": {"type": "', '", "required": ["'} & {*pieces}
+    assert len(pieces) < 25
 
 
 @pytest.mark.parametrize("vocabulary", [small(), published()], ids=["small", "published"])
