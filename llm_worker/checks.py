@@ -24,6 +24,7 @@ _LONGEST_SCHEMA = 64_000
 _DEEPEST_SCHEMA = 32
 _LONGEST_ID = 256
 _MOST_CALLS = 64
+_MARKS = 2  # ids of a call that are no text: of its beginning, and between name and arguments
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,8 @@ def check_message(field: str, message: Message, limits: Limits) -> None:
             raise InvalidRequest(f"{field}.tool_calls[{index}].name", "letters, digits and underscore, 1 to 64 of them")
         check_text(f"{field}.tool_calls[{index}].arguments_json", call.arguments, limits.message_characters)
         json_object(f"{field}.tool_calls[{index}].arguments_json", call.arguments)
+        if len(call.token_ids) > len((call.name + call.arguments).encode(errors="replace")) + _MARKS:
+            raise InvalidRequest(f"{field}.tool_calls[{index}].token_ids", "more ids than the call has bytes")
     if message.role is Role.TOOL:
         if not message.tool_call_id:
             raise InvalidRequest(f"{field}.tool_call_id", "ROLE_TOOL needs the call that this is the result of")

@@ -88,7 +88,9 @@ def response(event: Event, worker_id: str) -> pb.ConverseResponse:
                 text=pb.TextDelta(generation_id=generation_id, text=text, token_ids=list(token_ids))
             )
         case Asked(generation_id, call):
-            asked = pb.ToolCall(id=call.id, name=call.name, arguments_json=call.arguments)
+            asked = pb.ToolCall(
+                id=call.id, name=call.name, arguments_json=call.arguments, token_ids=list(call.token_ids)
+            )
             return pb.ConverseResponse(tool_call=pb.ToolCallRequest(generation_id=generation_id, call=asked))
         case Done():
             return pb.ConverseResponse(done=_done(event))
@@ -121,7 +123,9 @@ def _message(field: str, message: pb.Message) -> Message:
         role=_role(f"{field}.role", message.role),
         text=message.text,
         token_ids=tuple(message.token_ids),
-        tool_calls=tuple(ToolCall(call.id, call.name, call.arguments_json) for call in message.tool_calls),
+        tool_calls=tuple(
+            ToolCall(call.id, call.name, call.arguments_json, tuple(call.token_ids)) for call in message.tool_calls
+        ),
         tool_call_id=message.tool_call_id,
     )
 

@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from protos import common_pb2 as protos_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bprotos/language_model.proto\x12\x1btrunkline.language_model.v1\x1a\x13protos/common.proto\"\x9f\x03\n\x0f\x43onverseRequest\x12\x31\n\x04open\x18\x01 \x01(\x0b\x32!.trunkline.language_model.v1.OpenH\x00\x12\x35\n\x06\x61ppend\x18\x02 \x01(\x0b\x32#.trunkline.language_model.v1.AppendH\x00\x12\x35\n\x06\x63ommit\x18\x03 \x01(\x0b\x32#.trunkline.language_model.v1.CommitH\x00\x12\x37\n\x07retract\x18\x04 \x01(\x0b\x32$.trunkline.language_model.v1.RetractH\x00\x12\x39\n\x08generate\x18\x05 \x01(\x0b\x32%.trunkline.language_model.v1.GenerateH\x00\x12\x31\n\x04stop\x18\x06 \x01(\x0b\x32!.trunkline.language_model.v1.StopH\x00\x12\x39\n\x08truncate\x18\x07 \x01(\x0b\x32%.trunkline.language_model.v1.TruncateH\x00\x42\t\n\x07message\"\xef\x01\n\x04Open\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x35\n\x07history\x18\x03 \x03(\x0b\x32$.trunkline.language_model.v1.Message\x12\x30\n\x05tools\x18\x04 \x03(\x0b\x32!.trunkline.language_model.v1.Tool\x12\x37\n\x08sampling\x18\x05 \x01(\x0b\x32%.trunkline.language_model.v1.Sampling\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x0b\n\x03now\x18\x07 \x01(\t\"\xb8\x01\n\x07Message\x12\n\n\x02id\x18\x01 \x01(\x04\x12/\n\x04role\x18\x02 \x01(\x0e\x32!.trunkline.language_model.v1.Role\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\ttoken_ids\x18\x04 \x03(\r\x12\x39\n\ntool_calls\x18\x05 \x03(\x0b\x32%.trunkline.language_model.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x06 \x01(\t\"B\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\"<\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\"\x80\x02\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05min_p\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x04H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x17\n\nmax_tokens\x18\x06 \x01(\rH\x04\x88\x01\x01\x12<\n\x0btool_choice\x18\x07 \x01(\x0e\x32\'.trunkline.language_model.v1.ToolChoiceB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_min_pB\x07\n\x05_seedB\r\n\x0b_max_tokens\"\x86\x01\n\x06\x41ppend\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\x12/\n\x04role\x18\x02 \x01(\x0e\x32!.trunkline.language_model.v1.Role\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\x12\x13\n\x0bprovisional\x18\x05 \x01(\x08\"\x1c\n\x06\x43ommit\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\"\x1d\n\x07Retract\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\"Z\n\x08Generate\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x37\n\x08sampling\x18\x02 \x01(\x0b\x32%.trunkline.language_model.v1.Sampling\"\x1d\n\x04Stop\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\";\n\x08Truncate\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x18\n\x10keep_code_points\x18\x02 \x01(\r\"\xaf\x03\n\x10\x43onverseResponse\x12\x35\n\x06opened\x18\x01 \x01(\x0b\x32#.trunkline.language_model.v1.OpenedH\x00\x12;\n\tprefilled\x18\x02 \x01(\x0b\x32&.trunkline.language_model.v1.PrefilledH\x00\x12\x36\n\x04text\x18\x03 \x01(\x0b\x32&.trunkline.language_model.v1.TextDeltaH\x00\x12\x41\n\ttool_call\x18\x04 \x01(\x0b\x32,.trunkline.language_model.v1.ToolCallRequestH\x00\x12\x31\n\x04\x64one\x18\x05 \x01(\x0b\x32!.trunkline.language_model.v1.DoneH\x00\x12;\n\ttruncated\x18\x06 \x01(\x0b\x32&.trunkline.language_model.v1.TruncatedH\x00\x12\x31\n\x08\x64raining\x18\x07 \x01(\x0b\x32\x1d.trunkline.common.v1.DrainingH\x00\x42\t\n\x07message\"o\n\x06Opened\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x15\n\rprompt_tokens\x18\x03 \x01(\r\x12\x15\n\rcached_tokens\x18\x04 \x01(\r\x12\x15\n\rcontext_limit\x18\x05 \x01(\r\"/\n\tPrefilled\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\x12\x0e\n\x06tokens\x18\x02 \x01(\r\"C\n\tTextDelta\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\ttoken_ids\x18\x03 \x03(\r\"]\n\x0fToolCallRequest\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x33\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32%.trunkline.language_model.v1.ToolCall\"\xd4\x01\n\x04\x44one\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x39\n\x06reason\x18\x02 \x01(\x0e\x32).trunkline.language_model.v1.FinishReason\x12\x15\n\rprompt_tokens\x18\x03 \x01(\r\x12\x15\n\rcached_tokens\x18\x04 \x01(\r\x12\x18\n\x10generated_tokens\x18\x05 \x01(\r\x12\x1b\n\x13\x66irst_token_seconds\x18\x06 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x07 \x01(\x01\"5\n\tTruncated\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x11\n\tkept_text\x18\x02 \x01(\t*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04*o\n\nToolChoice\x12\x1b\n\x17TOOL_CHOICE_UNSPECIFIED\x10\x00\x12\x14\n\x10TOOL_CHOICE_AUTO\x10\x01\x12\x14\n\x10TOOL_CHOICE_NONE\x10\x02\x12\x18\n\x14TOOL_CHOICE_REQUIRED\x10\x03*\x97\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46INISH_REASON_END\x10\x01\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x02\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x03\x12\x19\n\x15\x46INISH_REASON_STOPPED\x10\x04\x32|\n\rLanguageModel\x12k\n\x08\x43onverse\x12,.trunkline.language_model.v1.ConverseRequest\x1a-.trunkline.language_model.v1.ConverseResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bprotos/language_model.proto\x12\x1btrunkline.language_model.v1\x1a\x13protos/common.proto\"\x9f\x03\n\x0f\x43onverseRequest\x12\x31\n\x04open\x18\x01 \x01(\x0b\x32!.trunkline.language_model.v1.OpenH\x00\x12\x35\n\x06\x61ppend\x18\x02 \x01(\x0b\x32#.trunkline.language_model.v1.AppendH\x00\x12\x35\n\x06\x63ommit\x18\x03 \x01(\x0b\x32#.trunkline.language_model.v1.CommitH\x00\x12\x37\n\x07retract\x18\x04 \x01(\x0b\x32$.trunkline.language_model.v1.RetractH\x00\x12\x39\n\x08generate\x18\x05 \x01(\x0b\x32%.trunkline.language_model.v1.GenerateH\x00\x12\x31\n\x04stop\x18\x06 \x01(\x0b\x32!.trunkline.language_model.v1.StopH\x00\x12\x39\n\x08truncate\x18\x07 \x01(\x0b\x32%.trunkline.language_model.v1.TruncateH\x00\x42\t\n\x07message\"\xef\x01\n\x04Open\x12\x17\n\x0f\x63onversation_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x35\n\x07history\x18\x03 \x03(\x0b\x32$.trunkline.language_model.v1.Message\x12\x30\n\x05tools\x18\x04 \x03(\x0b\x32!.trunkline.language_model.v1.Tool\x12\x37\n\x08sampling\x18\x05 \x01(\x0b\x32%.trunkline.language_model.v1.Sampling\x12\x10\n\x08language\x18\x06 \x01(\t\x12\x0b\n\x03now\x18\x07 \x01(\t\"\xb8\x01\n\x07Message\x12\n\n\x02id\x18\x01 \x01(\x04\x12/\n\x04role\x18\x02 \x01(\x0e\x32!.trunkline.language_model.v1.Role\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\ttoken_ids\x18\x04 \x03(\r\x12\x39\n\ntool_calls\x18\x05 \x03(\x0b\x32%.trunkline.language_model.v1.ToolCall\x12\x14\n\x0ctool_call_id\x18\x06 \x01(\t\"B\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x17\n\x0fparameters_json\x18\x03 \x01(\t\"O\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\x12\x11\n\ttoken_ids\x18\x04 \x03(\r\"\x80\x02\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x02H\x00\x88\x01\x01\x12\x12\n\x05top_p\x18\x02 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05min_p\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x04H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\t\x12\x17\n\nmax_tokens\x18\x06 \x01(\rH\x04\x88\x01\x01\x12<\n\x0btool_choice\x18\x07 \x01(\x0e\x32\'.trunkline.language_model.v1.ToolChoiceB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_min_pB\x07\n\x05_seedB\r\n\x0b_max_tokens\"\x86\x01\n\x06\x41ppend\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\x12/\n\x04role\x18\x02 \x01(\x0e\x32!.trunkline.language_model.v1.Role\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x14\n\x0ctool_call_id\x18\x04 \x01(\t\x12\x13\n\x0bprovisional\x18\x05 \x01(\x08\"\x1c\n\x06\x43ommit\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\"\x1d\n\x07Retract\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\"Z\n\x08Generate\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x37\n\x08sampling\x18\x02 \x01(\x0b\x32%.trunkline.language_model.v1.Sampling\"\x1d\n\x04Stop\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\";\n\x08Truncate\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x18\n\x10keep_code_points\x18\x02 \x01(\r\"\xaf\x03\n\x10\x43onverseResponse\x12\x35\n\x06opened\x18\x01 \x01(\x0b\x32#.trunkline.language_model.v1.OpenedH\x00\x12;\n\tprefilled\x18\x02 \x01(\x0b\x32&.trunkline.language_model.v1.PrefilledH\x00\x12\x36\n\x04text\x18\x03 \x01(\x0b\x32&.trunkline.language_model.v1.TextDeltaH\x00\x12\x41\n\ttool_call\x18\x04 \x01(\x0b\x32,.trunkline.language_model.v1.ToolCallRequestH\x00\x12\x31\n\x04\x64one\x18\x05 \x01(\x0b\x32!.trunkline.language_model.v1.DoneH\x00\x12;\n\ttruncated\x18\x06 \x01(\x0b\x32&.trunkline.language_model.v1.TruncatedH\x00\x12\x31\n\x08\x64raining\x18\x07 \x01(\x0b\x32\x1d.trunkline.common.v1.DrainingH\x00\x42\t\n\x07message\"o\n\x06Opened\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\tworker_id\x18\x02 \x01(\t\x12\x15\n\rprompt_tokens\x18\x03 \x01(\r\x12\x15\n\rcached_tokens\x18\x04 \x01(\r\x12\x15\n\rcontext_limit\x18\x05 \x01(\r\"/\n\tPrefilled\x12\x12\n\nmessage_id\x18\x01 \x01(\x04\x12\x0e\n\x06tokens\x18\x02 \x01(\r\"C\n\tTextDelta\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\ttoken_ids\x18\x03 \x03(\r\"]\n\x0fToolCallRequest\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x33\n\x04\x63\x61ll\x18\x02 \x01(\x0b\x32%.trunkline.language_model.v1.ToolCall\"\xd4\x01\n\x04\x44one\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x39\n\x06reason\x18\x02 \x01(\x0e\x32).trunkline.language_model.v1.FinishReason\x12\x15\n\rprompt_tokens\x18\x03 \x01(\r\x12\x15\n\rcached_tokens\x18\x04 \x01(\r\x12\x18\n\x10generated_tokens\x18\x05 \x01(\r\x12\x1b\n\x13\x66irst_token_seconds\x18\x06 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x07 \x01(\x01\"5\n\tTruncated\x12\x15\n\rgeneration_id\x18\x01 \x01(\x04\x12\x11\n\tkept_text\x18\x02 \x01(\t*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04*o\n\nToolChoice\x12\x1b\n\x17TOOL_CHOICE_UNSPECIFIED\x10\x00\x12\x14\n\x10TOOL_CHOICE_AUTO\x10\x01\x12\x14\n\x10TOOL_CHOICE_NONE\x10\x02\x12\x18\n\x14TOOL_CHOICE_REQUIRED\x10\x03*\x97\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46INISH_REASON_END\x10\x01\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x02\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x03\x12\x19\n\x15\x46INISH_REASON_STOPPED\x10\x04\x32|\n\rLanguageModel\x12k\n\x08\x43onverse\x12,.trunkline.language_model.v1.ConverseRequest\x1a-.trunkline.language_model.v1.ConverseResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.language_model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=2729
-  _globals['_ROLE']._serialized_end=2824
-  _globals['_TOOLCHOICE']._serialized_start=2826
-  _globals['_TOOLCHOICE']._serialized_end=2937
-  _globals['_FINISHREASON']._serialized_start=2940
-  _globals['_FINISHREASON']._serialized_end=3091
+  _globals['_ROLE']._serialized_start=2748
+  _globals['_ROLE']._serialized_end=2843
+  _globals['_TOOLCHOICE']._serialized_start=2845
+  _globals['_TOOLCHOICE']._serialized_end=2956
+  _globals['_FINISHREASON']._serialized_start=2959
+  _globals['_FINISHREASON']._serialized_end=3110
   _globals['_CONVERSEREQUEST']._serialized_start=82
   _globals['_CONVERSEREQUEST']._serialized_end=497
   _globals['_OPEN']._serialized_start=500
@@ -47,35 +47,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOOL']._serialized_start=928
   _globals['_TOOL']._serialized_end=994
   _globals['_TOOLCALL']._serialized_start=996
-  _globals['_TOOLCALL']._serialized_end=1056
-  _globals['_SAMPLING']._serialized_start=1059
-  _globals['_SAMPLING']._serialized_end=1315
-  _globals['_APPEND']._serialized_start=1318
-  _globals['_APPEND']._serialized_end=1452
-  _globals['_COMMIT']._serialized_start=1454
-  _globals['_COMMIT']._serialized_end=1482
-  _globals['_RETRACT']._serialized_start=1484
-  _globals['_RETRACT']._serialized_end=1513
-  _globals['_GENERATE']._serialized_start=1515
-  _globals['_GENERATE']._serialized_end=1605
-  _globals['_STOP']._serialized_start=1607
-  _globals['_STOP']._serialized_end=1636
-  _globals['_TRUNCATE']._serialized_start=1638
-  _globals['_TRUNCATE']._serialized_end=1697
-  _globals['_CONVERSERESPONSE']._serialized_start=1700
-  _globals['_CONVERSERESPONSE']._serialized_end=2131
-  _globals['_OPENED']._serialized_start=2133
-  _globals['_OPENED']._serialized_end=2244
-  _globals['_PREFILLED']._serialized_start=2246
-  _globals['_PREFILLED']._serialized_end=2293
-  _globals['_TEXTDELTA']._serialized_start=2295
-  _globals['_TEXTDELTA']._serialized_end=2362
-  _globals['_TOOLCALLREQUEST']._serialized_start=2364
-  _globals['_TOOLCALLREQUEST']._serialized_end=2457
-  _globals['_DONE']._serialized_start=2460
-  _globals['_DONE']._serialized_end=2672
-  _globals['_TRUNCATED']._serialized_start=2674
-  _globals['_TRUNCATED']._serialized_end=2727
-  _globals['_LANGUAGEMODEL']._serialized_start=3093
-  _globals['_LANGUAGEMODEL']._serialized_end=3217
+  _globals['_TOOLCALL']._serialized_end=1075
+  _globals['_SAMPLING']._serialized_start=1078
+  _globals['_SAMPLING']._serialized_end=1334
+  _globals['_APPEND']._serialized_start=1337
+  _globals['_APPEND']._serialized_end=1471
+  _globals['_COMMIT']._serialized_start=1473
+  _globals['_COMMIT']._serialized_end=1501
+  _globals['_RETRACT']._serialized_start=1503
+  _globals['_RETRACT']._serialized_end=1532
+  _globals['_GENERATE']._serialized_start=1534
+  _globals['_GENERATE']._serialized_end=1624
+  _globals['_STOP']._serialized_start=1626
+  _globals['_STOP']._serialized_end=1655
+  _globals['_TRUNCATE']._serialized_start=1657
+  _globals['_TRUNCATE']._serialized_end=1716
+  _globals['_CONVERSERESPONSE']._serialized_start=1719
+  _globals['_CONVERSERESPONSE']._serialized_end=2150
+  _globals['_OPENED']._serialized_start=2152
+  _globals['_OPENED']._serialized_end=2263
+  _globals['_PREFILLED']._serialized_start=2265
+  _globals['_PREFILLED']._serialized_end=2312
+  _globals['_TEXTDELTA']._serialized_start=2314
+  _globals['_TEXTDELTA']._serialized_end=2381
+  _globals['_TOOLCALLREQUEST']._serialized_start=2383
+  _globals['_TOOLCALLREQUEST']._serialized_end=2476
+  _globals['_DONE']._serialized_start=2479
+  _globals['_DONE']._serialized_end=2691
+  _globals['_TRUNCATED']._serialized_start=2693
+  _globals['_TRUNCATED']._serialized_end=2746
+  _globals['_LANGUAGEMODEL']._serialized_start=3112
+  _globals['_LANGUAGEMODEL']._serialized_end=3236
 # @@protoc_insertion_point(module_scope)

@@ -93,8 +93,9 @@ def decode(response: pb.ConverseResponse) -> MindEvent | Opened | Draining | Non
         case "text":
             return TextDelta(response.text.generation_id, response.text.text, tuple(response.text.token_ids))
         case "tool_call":
-            call = response.tool_call.call
-            return ToolCallAsked(response.tool_call.generation_id, ToolCall(call.id, call.name, call.arguments_json))
+            asked = response.tool_call.call
+            call = ToolCall(asked.id, asked.name, asked.arguments_json, tuple(asked.token_ids))
+            return ToolCallAsked(response.tool_call.generation_id, call)
         case "done":
             return _done(response.done)
         case "truncated":
@@ -121,7 +122,10 @@ def _message(message: Message) -> pb.Message:
         role=_ROLES[message.role],
         text=message.text,
         token_ids=message.token_ids,
-        tool_calls=(pb.ToolCall(id=c.id, name=c.name, arguments_json=c.arguments_json) for c in message.tool_calls),
+        tool_calls=(
+            pb.ToolCall(id=c.id, name=c.name, arguments_json=c.arguments_json, token_ids=c.token_ids)
+            for c in message.tool_calls
+        ),
         tool_call_id=message.tool_call_id,
     )
 

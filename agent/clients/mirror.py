@@ -192,7 +192,7 @@ class Mirror:
                 entry = self._entries.get(generation_id)
                 if entry is None:
                     return None
-                entry.add(tool_calls=(*entry.message.tool_calls, call), token_ids=())
+                entry.add(tool_calls=(*entry.message.tool_calls, call))
                 return event
             case Done(generation_id):
                 if generation_id == self.running:

@@ -111,6 +111,8 @@ class ToolCall:
     name: str
     arguments_json: str
     """A JSON object, not yet checked against the tool's schema."""
+    token_ids: tuple[int, ...] = ()
+    """What the model generated for it, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Processes that train together: each computes a share, and what they find is added up."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ def together(size: int, work: Callable[..., None], *arguments: Any) -> None:
 
 
 def _one(rank: int, size: int, meeting: str, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    # The library interrupts processes whose parent was killed; one started in the background would not mind.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Found under the machine's name, its address may be one that no process can reach.
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)

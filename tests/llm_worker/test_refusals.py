@@ -85,6 +85,7 @@ REFUSED = [
     ("open.history[0].tool_calls[0].id", asked(id="\x1b[2J")),
     ("open.history[0].tool_calls[0].name", asked(name="[ARGS]")),
     ("open.history[0].tool_calls[0].arguments_json", asked(arguments_json="[]")),
+    ("open.history[0].tool_calls[0].token_ids", asked(arguments_json="{}", token_ids=[70] * 9)),
     ("open.history[0].tool_calls[0].arguments_json", asked(arguments_json='{"a": NaN}')),
     ("open.history[0].tool_calls[0].arguments_json", asked(arguments_json='{"a": -1e999}')),
     ("open.history[0].tool_calls[0].arguments_json", asked(arguments_json=f'{{"a": {"9" * 5000}}}')),

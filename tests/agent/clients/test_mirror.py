@@ -64,7 +64,8 @@ def test_history_carries_calls_and_results() -> None:
     mirror.opening()
     mirror.append(Message(1, Role.USER, "look"), provisional=False)
     mirror.generate(2, None)
-    call = ToolCall("c1", "look", "{}")
+    call = ToolCall("c1", "look", "{}", (7, 8, 9))
+    mirror.received(TextDelta(2, "Let me look.", (1, 2, 3)))
     assert mirror.received(ToolCallAsked(2, call)) == ToolCallAsked(2, call)
     mirror.received(Done(2, FinishReason.TOOL_CALLS))
     mirror.append(Message(3, Role.TOOL, "7", tool_call_id="c1"), provisional=False)
@@ -72,6 +73,7 @@ def test_history_carries_calls_and_results() -> None:
     history, operations = mirror.opening()
     assert operations == ()
     assert [(m.id, m.tool_calls, m.tool_call_id) for m in history] == [(1, (), ""), (2, (call,), ""), (3, (), "c1")]
+    assert history[1].token_ids == (1, 2, 3)
 
 
 def test_a_lost_answer_names_what_was_said_and_asked() -> None:
