@@ -1,4 +1,5 @@
-"""`python -m llm_worker.forge train JOB.toml`: a model from scratch on the conversations of a data folder.
+"""`python -m llm_worker.forge train JOB.toml`: a model learns from the conversations of a data folder,
+from scratch or from what another has learnt.
 
 Killed at any time, it goes on from its last saved state as if it had not been: what is learnt at a step follows from
 the job and the number of the step.
@@ -21,13 +22,14 @@ from llm_worker.forge.corpus import Group, groups
 from llm_worker.forge.curve import svg
 from llm_worker.forge.jobfile import JobError
 from llm_worker.forge.learning import Balance, fresh, loss
+from llm_worker.forge.lora import add_low_rank, merged
 from llm_worker.forge.team import ALONE, Team, together
 from llm_worker.forge.trainee import Trainee, optimisers
 from llm_worker.forge.trainjob import TrainJob, read_train_job
 from llm_worker.forge.vocabulary import VOCABULARY, configured, conversations, vocabulary
-from llm_worker.model.checkpoint import CHECKPOINT, export
-from llm_worker.model.config import Config
+from llm_worker.model.checkpoint import CHECKPOINT, CheckpointError, export, load
 from llm_worker.model.files import PARAMS
+from llm_worker.model.network import Decoder
 from llm_worker.text.chat import ChatFormat
 from llm_worker.text.tokenizer import Tekken
 
@@ -44,19 +46,32 @@ class Training:
         self._content = vocabulary(job)
         tokenizer = Tekken(self._content)
         form = ChatFormat(tokenizer)
-        self.config = _config(job, tokenizer.size)
+        self.config = configured(job).model_copy(update={"vocab_size": tokenizer.size})
         self._train = list(groups(conversations(job, "train"), form, job.most, job.longest))
         held = islice(conversations(job, "held"), job.held)
         self._held = list(groups(held, form, job.most, job.longest))
         if not self._train:
             raise JobError(f"{job.data}: no conversation of at most {job.longest} tokens to learn from")
-        model = fresh(self.config, job.seed).to(job.device)
+        model = self._beginning().to(job.device)
         self.trainee = Trainee(model, optimisers(model, job.rate, job.decay), _TYPES[job.dtype])
         # Of bfloat16 a processor's library makes code for each size of a product.
         self.trainee.computing.expert_form = "rounded" if job.dtype == "bfloat16" else "grouped"
         if (job.out / STATE).exists():
             self.trainee.restore(job.out / STATE)
         self._balance = Balance().watch(self.trainee.computing)
+
+    def _beginning(self) -> Decoder:
+        """Random weights, or those of another model. Raises JobError."""
+        job = self._job
+        if job.start is None:
+            return fresh(self.config, job.seed)
+        try:
+            model = load(job.start, self.config, torch.float32, "cpu").train()
+            if job.lora:
+                add_low_rank(model, job.lora, job.seed)
+        except (CheckpointError, ValueError) as problem:
+            raise JobError(f"start: {problem}") from None
+        return model
 
     def run(self, progress: bool = True, until: int | None = None) -> None:
         """All steps that are left, or those before `until`; then write the model if it is finished."""
@@ -128,7 +143,7 @@ class Training:
     def release(self, folder: Path) -> None:
         """Write the model as a folder that the engine serves."""
         folder.mkdir(parents=True, exist_ok=True)
-        export(self.trainee.model, folder / CHECKPOINT, self._job.store)
+        export(merged(self.trainee.model), folder / CHECKPOINT, self._job.store)
         (folder / PARAMS).write_text(self.config.model_dump_json(indent=1) + "\n")
         (folder / VOCABULARY).write_text(json.dumps(self._content, ensure_ascii=False) + "\n")
 
@@ -159,10 +174,6 @@ def rate_at(job: TrainJob, step: int) -> float:
     """The learning rate of a step: up, level, and down in the end. On the level a training can be made longer."""
     up, down = (step + 1) / max(1, job.warm_up), (job.steps - step) / max(1.0, job.fall * job.steps)
     return job.rate * min(1.0, up, down)
-
-
-def _config(job: TrainJob, size: int) -> Config:
-    return configured(job).model_copy(update={"vocab_size": size})
 
 
 def train(path: Path) -> None:

@@ -76,10 +76,11 @@ def _copy(model: Decoder, dtype: torch.dtype) -> Decoder:
 
 
 def optimisers(model: Decoder, rate: float, decay: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of layers, AdamW for tables, routers and norms; norms do not decay."""
-    named = dict(model.named_parameters())
+    """Muon for the matrices of layers, AdamW for tables, routers, norms and matrices of low rank; the last two do not
+    decay. What does not learn is in neither."""
+    named = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     table = {name for name, weight in named.items() if not name.startswith("layers.") or name.endswith("router.weight")}
-    small = {name for name, weight in named.items() if weight.ndim == 1}
+    small = {name for name, weight in named.items() if weight.ndim == 1 or "parametrizations" in name}
     stacked = {name for name in named if name.endswith(("gate_up", "gate_up.weight"))}
     matrices = named.keys() - table - small - stacked
     muon = [

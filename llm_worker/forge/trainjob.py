@@ -17,6 +17,10 @@ class TrainJob(JobPart):
     """Folder for state, log and the finished model; keep it out of the repository."""
     config: str = "frontdesk"
     """A configuration of llm_worker/model/configs; its vocabulary size is the vocabulary's."""
+    start: Path | None = None
+    """A model's folder to go on from (fine-tuning), with its configuration and vocabulary, in place of `config`."""
+    lora: int = Field(default=0, ge=0)
+    """Rank of matrices that learn beside those of `start`, which then stay as they are; 0: all of it learns."""
     seed: int = 0
     steps: int = Field(default=4000, ge=1)
     groups: int = Field(default=1, ge=1)
@@ -52,6 +56,8 @@ class TrainJob(JobPart):
 
     @model_validator(mode="after")
     def _shared(self) -> "TrainJob":
+        if self.lora and self.start is None:
+            raise ValueError("lora: there must be a model to `start` from")
         if self.groups % self.processes:
             raise ValueError(f"groups: {self.groups} cannot be shared by {self.processes} processes")
         return self
@@ -60,4 +66,5 @@ class TrainJob(JobPart):
 def read_train_job(path: Path) -> TrainJob:
     """The job of a file, its paths resolved. Raises JobError."""
     job = read_file(path, TrainJob)
-    return job.model_copy(update={"data": path.parent / job.data, "out": path.parent / job.out})
+    folders = {"data": job.data, "out": job.out} | ({"start": job.start} if job.start else {})
+    return job.model_copy(update={name: path.parent / folder for name, folder in folders.items()})

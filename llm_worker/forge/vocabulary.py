@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -11,9 +12,11 @@ from llm_worker.forge.jobfile import JobError
 from llm_worker.forge.records import Conversation, read
 from llm_worker.forge.trainjob import TrainJob
 from llm_worker.model.config import Config, ConfigError, shipped_config
+from llm_worker.model.files import read_config
 from llm_worker.setting import setting
 from llm_worker.text.bpe import train_bpe
 from llm_worker.text.chat import tools_json
+from llm_worker.text.tokenizer import Tekken, TokenizerError
 
 VOCABULARY = "tekken.json"
 _CALLS = 4000
@@ -22,13 +25,19 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def vocabulary(job: TrainJob) -> dict[str, Any]:
-    """That of the job's folder, or a new one of the training data, which is then kept. Raises JobError."""
+    """That of the job's folder, or of the model it starts from, or a new one of the training data. Raises JobError."""
+    job.out.mkdir(parents=True, exist_ok=True)
     path = job.out / VOCABULARY
+    if job.start and not path.exists():
+        try:
+            Tekken.read(job.start / VOCABULARY)
+            shutil.copyfile(job.start / VOCABULARY, path)
+        except (TokenizerError, OSError) as problem:
+            raise JobError(f"start: {problem}") from None
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_text())
         return kept
     content = train_bpe(_texts(islice(conversations(job, "train"), _CALLS)), configured(job).vocab_size)
-    job.out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, ensure_ascii=False) + "\n")
     return content
 
@@ -48,11 +57,13 @@ def conversations(job: TrainJob, split: str) -> Iterator[Conversation]:
 
 
 def configured(job: TrainJob) -> Config:
-    """The configuration that the job names. Raises JobError."""
+    """The configuration of the model that the job starts from, or names. Raises JobError."""
     try:
+        if job.start:
+            return read_config(job.start)
         return shipped_config(job.config)
     except ConfigError as problem:
-        raise JobError(f"config: {problem}") from None
+        raise JobError(f"{'start' if job.start else 'config'}: {problem}") from None
 
 
 def _texts(made: Iterator[Conversation]) -> Iterator[str]:

@@ -222,3 +222,50 @@ def test_jobs_that_cannot_be_done_say_why(data: Path, tmp_path: Path) -> None:
 def test_a_picture_without_points_is_one() -> None:
     assert svg({"loss": []}, "a < b").startswith("<svg")
     assert "a &lt; b" in svg({}, "a < b")
+
+
+@pytest.fixture(scope="module")
+def taught(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that has learnt a little."""
+    out = tmp_path_factory.mktemp("taught")
+    Training(_job(data, out, steps=10)).run(progress=False)
+    return out / "model"
+
+
+def test_a_trained_model_can_learn_more(data: Path, taught: Path, tmp_path: Path) -> None:
+    job = _job(data, tmp_path, steps=10).model_copy(update={"start": taught, "config": "frontdesk"})
+    training = Training(job)
+    assert training.config == load_config(taught / "params.json")
+    before = training.held_loss()
+    training.run(progress=False)
+    assert training.held_loss() < before - 0.3
+
+
+def test_low_rank_matrices_learn_and_the_others_stay(data: Path, taught: Path, tmp_path: Path) -> None:
+    job = _job(data, tmp_path, steps=21).model_copy(update={"start": taught, "lora": 4, "rate": 2e-2})
+    training = Training(job)
+    before = training.held_loss()
+    assert before == pytest.approx(Training(job.model_copy(update={"lora": 0})).held_loss())
+    training.run(progress=False, until=10)
+    resumed = Training(job)
+    resumed.run(progress=False)
+    losses = [loss for _, loss in resumed.curves()["training"]]
+    assert sum(losses[-3:]) < sum(losses[:3]) - 0.2  # all conversations the last time, and the first
+    config = load_config(taught / "params.json")
+    own, merged = (load(folder, config, torch.float32, "cpu") for folder in (taught, tmp_path / "model"))
+    changed = {name for name, weight in own.state_dict().items() if not torch.equal(weight, merged.state_dict()[name])}
+    assert changed
+    assert all(".attention." in name or ".shared." in name for name in changed)
+    ids = torch.arange(60).unsqueeze(0)
+    torch.testing.assert_close(merged.whole(ids), resumed.trainee.model.whole(ids), atol=1e-5, rtol=1e-4)
+
+
+def test_what_cannot_be_started_from_says_why(data: Path, taught: Path, tmp_path: Path) -> None:
+    job = _job(data, tmp_path / "a").model_copy(update={"start": taught})
+    with pytest.raises(JobError, match="rank 64"):
+        Training(job.model_copy(update={"lora": 64}))
+    with pytest.raises(JobError, match="start: "):
+        Training(job.model_copy(update={"start": tmp_path / "nothing", "out": tmp_path / "b"}))
+    (tmp_path / "job.toml").write_text('data = "d"\nout = "o"\nlora = 4\n')
+    with pytest.raises(JobError, match="a model to `start` from"):
+        read_train_job(tmp_path / "job.toml")
