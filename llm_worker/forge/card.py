@@ -3,7 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What reinforcement did after training."""
+
+    trained: Path
+    """The training's folder."""
+    job: Mapping[str, Any]
+    result: Mapping[str, Any]
+    """Held-out callers: mean reward `before` and `after`, `wins`, `losses`, `of`, and `chance`."""
+    machine: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +30,12 @@ class Facts:
     """Bytes of the folder without the card."""
     job: Mapping[str, Any]
     """Of the training."""
+    start: str
+    """Digest of the weights that it began with; empty: random ones."""
     machine: str
     """That it was trained on."""
     log: Sequence[Mapping[str, Any]]
+    tried: Tried | None
     manifest: Mapping[str, Any]
     """Of the data."""
     evaluations: Mapping[str, Mapping[str, Any]]
@@ -76,11 +92,22 @@ def _training(facts: Facts) -> list[str]:
     learnt = sum(int(entry["learnt"]) for entry in facts.log)
     whole = sum(int(entry["whole"]) for entry in facts.log)
     missing = f"; {untimed} steps were not timed" if untimed else ""
-    return [
-        f"- machine: {facts.machine}; {facts.job['device']}, {facts.job['dtype']}, {facts.job['threads']} threads",
+    job = facts.job
+    how = f"{job['device']}, {job['dtype']}, {job['processes']} processes of {job['threads']} threads"
+    lines = [
+        f"- machine: {facts.machine}; {how}",
         f"- time: {sum(timed) / 3600:.2f} hours of {len(timed)} steps{missing}",
         f"- tokens: {whole:,} in conversations, {learnt:,} of them learnt",
     ]
+    lines += [f"- it began with the weights {facts.start}"] if facts.start else []
+    if facts.tried is not None:
+        told = facts.tried.result
+        lines.append(
+            f"- then {facts.tried.job['steps']} steps of reinforcement in simulated calls ({facts.tried.machine}): "
+            f"mean reward of held-out callers {told['before']:.3f} before, {told['after']:.3f} after; "
+            f"{told['wins']} of {told['of']} served better, {told['losses']} worse (by chance in {told['chance']:.1%} of cases)"
+        )
+    return lines
 
 
 def _evaluation(facts: Facts) -> list[str]:
@@ -101,13 +128,21 @@ def _calls(told: Mapping[str, Any]) -> int:
 
 def _commands(facts: Facts) -> list[str]:
     data = {key: value for key, value in facts.manifest["job"]["generated"].items() if key != "processes"}
-    job = {**facts.job, "data": "data", "out": "run"}
+    job = {key: value for key, value in facts.job.items() if value is not None}
+    job |= {"data": "data", "out": "run"} | ({"start": "START"} if facts.start else {})
     lines = ["`data.toml`:", "", "```toml", 'out = "data"', f"seed = {facts.manifest['job']['seed']}", "[generated]"]
     lines += [*_toml(data), "```", "", "`train.toml`:", "", "```toml", *_toml(job), "```", "", "```sh"]
     lines += ["python -m llm_worker.forge data data.toml", "python -m llm_worker.forge train train.toml"]
+    run = "run"
+    if facts.tried is not None:
+        run = "tried"
+        asked = _toml({**facts.tried.job, "start": "run/model", "out": run})
+        at = lines.index("```sh")
+        lines[at - 1 : at] = ["", "`reinforce.toml`:", "", "```toml", *asked, "```", ""]
+        lines.append("python -m llm_worker.forge reinforce reinforce.toml")
     for name, told in sorted(facts.evaluations.items()):
-        lines.append(f"TRUNKLINE_LLM_FOLDER=run/model {_evaluate(told)} --json run/evaluation/{name}.json")
-    return [*lines, f"python -m llm_worker.forge release run {facts.name}", "```"]
+        lines.append(f"TRUNKLINE_LLM_FOLDER={run}/model {_evaluate(told)} --json {run}/evaluation/{name}.json")
+    return [*lines, f"python -m llm_worker.forge release {run} {facts.name}", "```"]
 
 
 def _evaluate(told: Mapping[str, Any]) -> str:

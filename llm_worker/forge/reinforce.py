@@ -32,7 +32,7 @@ from llm_worker.forge.learning import Balance, states
 from llm_worker.forge.reinforcejob import ReinforceJob, read_reinforce_job
 from llm_worker.forge.reward import Calls, Environment
 from llm_worker.forge.rollouts import Conditions, Rollout, Row, Wanted, attempts, log_probabilities, sequences
-from llm_worker.forge.train import LOG, STATE, logged
+from llm_worker.forge.train import LOG, STATE, logged, write_asked
 from llm_worker.forge.trainee import Trainee
 from llm_worker.forge.vocabulary import VOCABULARY
 from llm_worker.model.checkpoint import CHECKPOINT, CheckpointError, export, load
@@ -83,6 +83,7 @@ class Reinforcement:
         optimiser = torch.optim.AdamW(model.parameters(), lr=job.rate, betas=(0.9, 0.95), weight_decay=0.0)
         self.trainee = Trainee(model, [optimiser])
         self._before = self._tried_before()
+        write_asked(job.out, job, "cpu")
         if (job.out / STATE).exists():
             self.trainee.restore(job.out / STATE)
 
@@ -204,7 +205,7 @@ class Reinforcement:
         folder = job.out / "model"
         if compared.better:
             folder.mkdir(exist_ok=True)
-            export(self.trainee.model, folder / CHECKPOINT, "f32")
+            export(self.trainee.model, folder / CHECKPOINT, job.store)
             for name in (PARAMS, VOCABULARY):
                 (folder / name).write_bytes((job.start / name).read_bytes())
         told = {"kept": compared.better, "before": compared.before, "after": compared.after}

@@ -1,6 +1,7 @@
 """What a reinforcement step is asked to do."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -54,6 +55,8 @@ class ReinforceJob(JobPart):
     """Number of the first of them: those of `evaluate` are left for it."""
     threads: int = Field(default=1, ge=1)
     save_seconds: float = Field(default=60, ge=0)
+    store: Literal["bf16", "f32", "int8"] = "f32"
+    """How the weights are written that are kept."""
 
 
 def read_reinforce_job(path: Path) -> ReinforceJob:

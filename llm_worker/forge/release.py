@@ -19,11 +19,13 @@ import torch
 
 from llm_worker.__main__ import build  # the worker's own choice of backends
 from llm_worker.config import LlmSettings
-from llm_worker.forge.card import Facts, card
+from llm_worker.forge.card import Facts, Tried, card
 from llm_worker.forge.corpus import Group, groups
 from llm_worker.forge.evaluate import digest
 from llm_worker.forge.jobfile import JobError
 from llm_worker.forge.learning import loss
+from llm_worker.forge.reinforce import RESULT
+from llm_worker.forge.reinforcejob import ReinforceJob
 from llm_worker.forge.train import JOB, LOG, logged
 from llm_worker.forge.trainjob import TrainJob
 from llm_worker.forge.vocabulary import VOCABULARY, conversations
@@ -57,13 +59,17 @@ def release(run: Path, out: Path, bounds: Bounds, licence: str = "Apache-2.0") -
     if out.exists():
         raise NotReleased(f"{out}: is there already")
     evaluations = evaluated(run)
-    job, machine = _asked(run)
+    tried = _tried(run)
+    trained = tried.trained if tried else run
+    told = _asked(trained)
+    job = TrainJob.model_validate(told["job"])
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     torch.set_num_threads(job.threads)
     try:
-        before, after, parameters = _rounded(run / "model", part, job)
+        store = tried.job["store"] if tried else job.store
+        before, after, parameters = _rounded(run / "model", part, job, store)
     except (ConfigError, CheckpointError, TokenizerError, JobError) as problem:
         raise NotReleased(str(problem)) from None
     facts = Facts(
@@ -71,9 +77,11 @@ def release(run: Path, out: Path, bounds: Bounds, licence: str = "Apache-2.0") -
         licence=licence,
         parameters=parameters,
         size=_size(part),
-        job=job.model_dump(mode="json", exclude={"data", "out"}),
-        machine=machine,
-        log=logged(run / LOG),
+        job=job.model_dump(mode="json", exclude={"data", "out", "start"}),
+        start=digest(job.start) if job.start else "",
+        machine=told["machine"],
+        log=logged(trained / LOG),
+        tried=tried,
         manifest=json.loads((job.data / "manifest.json").read_text()),
         evaluations=evaluations,
         exactly=digest(part) == digest(run / "model"),
@@ -106,21 +114,32 @@ def evaluated(run: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _asked(run: Path) -> tuple[TrainJob, str]:
+def _asked(run: Path) -> Mapping[str, Any]:
     try:
         told: Mapping[str, Any] = json.loads((run / JOB).read_text(encoding="utf-8"))
     except OSError as problem:
-        raise NotReleased(f"{run / JOB}: {problem.strerror}; `train` writes it when it begins or goes on") from None
-    return TrainJob.model_validate(told["job"]), str(told["machine"])
+        raise NotReleased(f"{run / JOB}: {problem.strerror}; a training writes it when it begins or goes on") from None
+    return told
 
 
-def _rounded(model: Path, part: Path, job: TrainJob) -> tuple[float, float, int]:
+def _tried(run: Path) -> Tried | None:
+    """What reinforcement did, if it was that which wrote the folder."""
+    told = _asked(run)
+    if "samples" not in told["job"]:
+        return None
+    job = ReinforceJob.model_validate(told["job"])
+    asked = job.model_dump(mode="json", exclude={"start", "out"})
+    result = json.loads((run / RESULT).read_text(encoding="utf-8"))
+    return Tried(job.start.parent, asked, result, str(told["machine"]))
+
+
+def _rounded(model: Path, part: Path, job: TrainJob, store: str) -> tuple[float, float, int]:
     """Write the files in 8 bits. Returns the held-out loss before and after, and how many numbers there are."""
     config, tokenizer = read_config(model), Tekken.read(model / VOCABULARY)
     whole = load(model, config, torch.float32, "cpu")
-    if job.store != "int8":
+    if store != "int8":
         export(whole, part / CHECKPOINT, "int8")
-    for name in (PARAMS, VOCABULARY, *([CHECKPOINT] if job.store == "int8" else [])):
+    for name in (PARAMS, VOCABULARY, *([CHECKPOINT] if store == "int8" else [])):
         shutil.copyfile(model / name, part / name)
     held = list(groups(islice(conversations(job, "held"), job.held), ChatFormat(tokenizer), job.most, job.longest))
     if not held:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from tqdm import tqdm
 
 from llm_worker.forge.corpus import Group, groups
@@ -44,6 +45,8 @@ class Training:
         torch.set_num_threads(job.threads)
         self._job, self._team = job, team
         self._content = vocabulary(job)
+        if team.leads:
+            write_asked(job.out, job, job.device)
         tokenizer = Tekken(self._content)
         form = ChatFormat(tokenizer)
         self.config = configured(job).model_copy(update={"vocab_size": tokenizer.size})
@@ -152,6 +155,12 @@ _TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _CURVES = (("training", "loss"), ("held out", "held"))
 
 
+def write_asked(out: Path, job: BaseModel, device: str) -> None:
+    """Leave beside a model what was asked for and where it was made, for its card."""
+    told = {"job": job.model_dump(mode="json"), "machine": machine(device)}
+    (out / JOB).write_text(json.dumps(told, indent=1) + "\n")
+
+
 def machine(device: str) -> str:
     """In words: what computes."""
     if device == "cuda":
@@ -180,10 +189,7 @@ def train(path: Path) -> None:
     """Body of the command. Exits with 2 if the job or its data are wrong."""
     try:
         job = read_train_job(path)
-        job.out.mkdir(parents=True, exist_ok=True)
-        asked = {"job": job.model_dump(mode="json"), "machine": machine(job.device)}
-        (job.out / JOB).write_text(json.dumps(asked, indent=1) + "\n")
-        vocabulary(job)
+        vocabulary(job)  # made once, before there are several to make it
         together(job.processes, _train, job, sys.stderr.isatty())
     except JobError as problem:
         sys.stderr.write(f"{problem}\n")

@@ -11,8 +11,10 @@ from llm_worker.forge import __main__ as command
 from llm_worker.forge.dataset import Generated, generate
 from llm_worker.forge.evaluate import digest
 from llm_worker.forge.practice import Split
+from llm_worker.forge.reinforce import RESULT
+from llm_worker.forge.reinforcejob import ReinforceJob
 from llm_worker.forge.release import CARD, EVALUATION, Bounds, NotReleased, release
-from llm_worker.forge.train import JOB, LOG, Training, logged
+from llm_worker.forge.train import JOB, LOG, Training, logged, write_asked
 from llm_worker.forge.trainjob import TrainJob
 from llm_worker.model.checkpoint import CHECKPOINT, load, read_header
 from llm_worker.model.config import load_config
@@ -97,6 +99,41 @@ def test_what_was_trained_to_be_in_eight_bits_is_released_as_it_was_evaluated(co
     facts = release(copied, tmp_path / "again", _WIDE)
     assert facts.exactly
     assert facts.loss == facts.loss_rounded
+
+
+def test_what_was_reinforced_is_released_with_its_training(copied: Path, tmp_path: Path) -> None:
+    tried = tmp_path / "tried"
+    shutil.copytree(copied / "model", tried / "model")
+    shutil.copytree(copied / EVALUATION, tried / EVALUATION)
+    job = ReinforceJob(start=copied / "model", out=tried, steps=7)
+    write_asked(tried, job, "cpu")
+    result = {"before": 0.5, "after": 0.75, "wins": 12, "losses": 2, "of": 40, "chance": 0.01, "kept": True}
+    (tried / RESULT).write_text(json.dumps(result))
+    facts = release(tried, tmp_path / "out", _WIDE)
+    assert facts.tried is not None
+    assert not facts.exactly
+    card = (tmp_path / "out" / CARD).read_text()
+    for told in (
+        "then 7 steps of reinforcement",
+        "0.500 before, 0.750 after; 12 of 40 served better, 2 worse",
+        'start = "run/model"',
+        "python -m llm_worker.forge reinforce reinforce.toml",
+        "--json tried/evaluation/held-out.json",
+        "python -m llm_worker.forge release tried out",
+    ):
+        assert told in card
+    assert str(tmp_path) not in card
+
+
+def test_what_a_model_began_with_is_told(copied: Path, tmp_path: Path) -> None:
+    asked = json.loads((copied / JOB).read_text())
+    asked["job"]["start"] = str(copied / "model")
+    (copied / JOB).write_text(json.dumps(asked))
+    release(copied, tmp_path / "out", _WIDE)
+    card = (tmp_path / "out" / CARD).read_text()
+    assert f"it began with the weights {digest(copied / 'model')}" in card
+    assert 'start = "START"' in card
+    assert str(copied) not in card
 
 
 def _claim(run: Path) -> None:
