@@ -105,7 +105,8 @@ def _training(facts: Facts) -> list[str]:
         lines.append(
             f"- then {facts.tried.job['steps']} steps of reinforcement in simulated calls ({facts.tried.machine}): "
             f"mean reward of held-out callers {told['before']:.3f} before, {told['after']:.3f} after; "
-            f"{told['wins']} of {told['of']} served better, {told['losses']} worse (by chance in {told['chance']:.1%} of cases)"
+            f"{told['wins']} of {told['of']} served better, {told['losses']} worse, as chance alone does in "
+            f"{told['chance']:.1%} of cases"
         )
     return lines
 
