@@ -16,6 +16,9 @@ from tts_worker.engine import FRAME_SECONDS, Engine, EngineError, Piece, Utteran
 from tts_worker.sound import Encoding
 
 log = logging.getLogger(__name__)
+_PHONE = Format(8000, Encoding.MULAW)
+_TOGETHER = 4
+"""Phrases that are spoken at the same time before the first is asked for."""
 
 
 class Seat:
@@ -71,8 +74,8 @@ class Studio:
         return self._places.taken
 
     async def start(self) -> None:
-        """Load the engines, let each speak once, and the first one with all voices, as many at a time as it takes.
-        Raises Unavailable with a line for the operator."""
+        """Load the engines, let each speak once, then some phrases together where it can, and the first one with all
+        voices, as many at a time as it takes. Raises Unavailable with a line for the operator."""
         for desk in self._desks:
             try:
                 await desk.thread.run(desk.engine.load)
@@ -80,7 +83,11 @@ class Studio:
                 raise Unavailable(str(error)) from None
             self._workers.append(asyncio.create_task(desk.work()))
             # What calls ask for is warm: network, dictionary, resampler.
-            await _sample(desk, self.voices[0], Format(8000, Encoding.MULAW))
+            await _sample(desk, self.voices[0], _PHONE)
+            if desk.line.step_time is not None:
+                # What one more costs is known before the first callers come, who may be many.
+                together = (_sample(desk, self.voices[0], _PHONE) for _ in range(min(_TOGETHER, desk.engine.batch)))
+                await asyncio.gather(*together)
         first = self._desks[0]
         places = asyncio.Semaphore(first.engine.batch)
 
@@ -110,8 +117,9 @@ class Studio:
 
 async def _sample(desk: Desk, voice: Voice, format_: Format) -> bytes:
     """How the voice sounds, at least `samples.SECONDS` of it if it talks so long. Raises Unavailable."""
-    desk.line.enter(voice)
-    seat = Seat(desk, voice, lambda: None)
+    stream = object()
+    desk.line.enter(stream)
+    seat = Seat(desk, stream, lambda: None)
     language = voice.languages[0]
     utterance = Utterance(samples.sample_text(language), voice.name, seed=0, language=language)
     sound, seconds = b"", 0.0

@@ -65,6 +65,21 @@ async def clicks(folder: Path, rate: int, ends_after: int) -> dict[str, float]:
     return worst
 
 
+async def test_before_the_first_caller_it_is_known_what_one_more_costs(folder: Path) -> None:
+    engine = loaded(folder, ends_after=20)
+    engine.load = lambda: None  # type: ignore[method-assign]
+    stage = Studio(lambda: engine, 1, 4)
+    line = stage._desks[0].line
+    assert line.step_time is not None
+    line.step_time.observe = lambda streams, seconds, prompts: seen.add(streams)  # type: ignore[method-assign,misc,assignment]
+    seen: set[int] = set()
+    try:
+        await stage.start()
+    finally:
+        await stage.close()
+    assert {1, min(4, engine.batch)} <= seen
+
+
 def unchanged(samples: Sound) -> Sound:
     return samples
 
