@@ -51,7 +51,7 @@ class _Attended(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Gradients of queries, keys and values."""
         queries, keys, values = ctx.saved_tensors
         of_queries = torch.empty_like(queries)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import groupby, takewhile
 
 import torch
@@ -28,12 +29,14 @@ class Group:
     """[N] int64."""
     targets: Tensor
     """[N] int64: the next token of the conversation where the front desk says it, else -100."""
+    others: Tensor
+    """[N] int64: the next token of the conversation where the caller or a tool says it, else -100."""
     ends: tuple[int, ...]
     """Where the beginning ends, then each rest."""
 
     def to(self, device: str) -> "Group":
         """The same on another device."""
-        return Group(self.ids.to(device), self.targets.to(device), self.ends)
+        return Group(self.ids.to(device), self.targets.to(device), self.others.to(device), self.ends)
 
     @property
     def computed(self) -> int:
@@ -63,15 +66,26 @@ def _beginning(made: Conversation) -> tuple[str, str, str]:
     return made.messages[0].text if made.messages else "", made.now, tools_json(made.tools)
 
 
-Learnable = tuple[list[int], list[bool]]
-"""Ids, and which of them are learnt."""
+class By(IntEnum):
+    """What a token is to training."""
+
+    NOBODY = 0
+    """Not learnt: prompts, greetings, what was cut short."""
+    FRONT_DESK = 1
+    OTHERS = 2
+    """Callers and tools."""
+
+
+Learnable = tuple[list[int], Sequence[int]]
+"""Ids, and by whom each is said, as `By`."""
 
 
 def learnable(made: Conversation, form: ChatFormat) -> Learnable:
     """Ids, and of each whether the front desk says it and should: not its greeting, which the agent speaks by itself,
-    and no answer that was cut short."""
+    and no answer that was cut short. What follows the greeting and is no answer others have said."""
     rendered = form.render(made.prompt())
-    learn = [False] * len(rendered.ids)
+    begin = rendered.answers[0].start if rendered.answers else len(rendered.ids)
+    learn = [int(By.NOBODY)] * begin + [int(By.OTHERS)] * (len(rendered.ids) - begin)
     spoken = False
     answers = iter(rendered.answers)
     for is_answer, block in groupby(paired(made.messages), lambda message: message.role is Role.ASSISTANT):
@@ -80,28 +94,29 @@ def learnable(made: Conversation, form: ChatFormat) -> Learnable:
         if not is_answer:
             continue
         where = next(answers)
-        if spoken and not made.cut_short & {message.id for message in messages}:
-            learn[where.start : where.stop] = [True] * len(where)
+        cut = made.cut_short & {message.id for message in messages}
+        learn[where.start : where.stop] = [By.FRONT_DESK if spoken and not cut else By.NOBODY] * len(where)
     return rendered.ids, learn
 
 
 def together(rendered: Sequence[Learnable]) -> Group:
     """Conversations that begin alike as one group."""
     shared = _common([ids for ids, _ in rendered])
-    first_learnt = min((learn.index(True) for _, learn in rendered if any(learn)), default=shared + 1)
+    first_learnt = min((learn.index(1) for _, learn in rendered if By.FRONT_DESK in learn), default=shared + 1)
     # The token before the first that is learnt belongs to the rests: its state makes the prediction.
     shared = min(shared, first_learnt - 1)
     shared = max(1, shared // ROUND * ROUND)
-    ids, targets, ends = [*rendered[0][0][:shared]], [IGNORED] * shared, [shared]
+    ids, ends = [*rendered[0][0][:shared]], [shared]
+    targets = {by: [IGNORED] * shared for by in (By.FRONT_DESK, By.OTHERS)}
     for whole, learn in rendered:
         padding = -(len(whole) - shared) % ROUND
         ids += whole[shared:] + [whole[-1]] * padding
-        targets += [
-            token if said else IGNORED for token, said in zip(whole[shared + 1 :], learn[shared + 1 :], strict=True)
-        ]
-        targets += [IGNORED] * (1 + padding)
+        following = list(zip(whole[shared + 1 :], learn[shared + 1 :], strict=True))
+        for by, own in targets.items():
+            own += [token if said == by else IGNORED for token, said in following] + [IGNORED] * (1 + padding)
         ends.append(len(ids))
-    return Group(torch.tensor(ids), torch.tensor(targets), tuple(ends))
+    learnt, others = (torch.tensor(own) for own in targets.values())
+    return Group(torch.tensor(ids), learnt, others, tuple(ends))
 
 
 def _common(sequences: Sequence[Sequence[int]]) -> int:

@@ -48,9 +48,21 @@ def states(model: Decoder, group: Group) -> Tensor:
 
 
 def loss(model: Decoder, group: Group) -> Tensor:
-    """Cross entropy summed over the tokens that are learnt."""
-    wanted = group.targets != IGNORED
-    return functional.cross_entropy(model.logits(states(model, group)[wanted]), group.targets[wanted], reduction="sum")
+    """Cross entropy summed over the tokens that the front desk says."""
+    return losses(model, group, others=False)[0]
+
+
+def losses(model: Decoder, group: Group, others: bool = True) -> tuple[Tensor, Tensor]:
+    """Cross entropy summed over the tokens that the front desk says, and over those that others say."""
+    computed = states(model, group)
+    wanted = (group.targets, group.others) if others else (group.targets,)
+    sums = [_summed(model, computed, targets) for targets in wanted]
+    return sums[0], sums[-1] if others else computed.new_zeros(())
+
+
+def _summed(model: Decoder, computed: Tensor, targets: Tensor) -> Tensor:
+    wanted = targets != IGNORED
+    return functional.cross_entropy(model.logits(computed[wanted]), targets[wanted], reduction="sum")
 
 
 @dataclass

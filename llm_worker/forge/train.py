@@ -22,9 +22,8 @@ from tqdm import tqdm
 from llm_worker.forge.corpus import Group, groups
 from llm_worker.forge.curve import svg
 from llm_worker.forge.jobfile import JobError
-from llm_worker.forge.learning import Balance, fresh, loss
+from llm_worker.forge.learning import Balance, fresh, loss, losses
 from llm_worker.forge.lora import add_low_rank, merged
-from llm_worker.forge.team import ALONE, Team, together
 from llm_worker.forge.trainee import Trainee, optimisers
 from llm_worker.forge.trainjob import TrainJob, read_train_job
 from llm_worker.forge.vocabulary import VOCABULARY, configured, conversations, vocabulary
@@ -33,6 +32,7 @@ from llm_worker.model.files import PARAMS
 from llm_worker.model.network import Decoder
 from llm_worker.text.chat import ChatFormat
 from llm_worker.text.tokenizer import Tekken
+from training.team import ALONE, Team, together
 
 STATE, LOG, CURVE, JOB = "state.pt", "log.jsonl", "loss.svg", "job.json"
 
@@ -61,6 +61,7 @@ class Training:
         self.trainee.computing.expert_form = "rounded" if job.dtype == "bfloat16" else "grouped"
         if (job.out / STATE).exists():
             self.trainee.restore(job.out / STATE)
+        self._orders: dict[int, list[int]] = {}
         self._balance = Balance().watch(self.trainee.computing)
 
     def _beginning(self) -> Decoder:
@@ -107,9 +108,9 @@ class Training:
         counts = {name: sum(getattr(group, name) for group in chosen) for name in ("computed", "whole", "learnt")}
         totals = torch.zeros(2)
         for group in self._team.share(chosen):
-            own = loss(trainee.computing, group.to(job.device)) / counts["learnt"]
+            own, others = (each / counts["learnt"] for each in losses(trainee.computing, group.to(job.device)))
             even = self._balance.taken() / len(chosen)
-            (own + job.balance * even).backward()  # type: ignore[no-untyped-call]
+            (own + job.others * others + job.balance * even).backward()
             totals += torch.stack((own, even)).detach().cpu()
         self._team.add(totals)
         norm = trainee.learn(rate_at(job, trainee.step), job.clip, self._team)
@@ -122,8 +123,17 @@ class Training:
         """Every group once in an order of the epoch's own, then again in another."""
         for number in range(step * self._job.groups, (step + 1) * self._job.groups):
             epoch, index = divmod(number, len(self._train))
-            order = torch.randperm(len(self._train), generator=torch.Generator().manual_seed(self._job.seed + epoch))
-            yield self._train[int(order[index])]
+            if epoch not in self._orders:
+                self._orders = {epoch: self._order(epoch)}
+            yield self._train[self._orders[epoch][index]]
+
+    def _order(self, epoch: int) -> list[int]:
+        """By chance, but neighbours, which several processes compute at the same time, are of about one length."""
+        random = torch.Generator().manual_seed(self._job.seed + epoch)
+        drawn: list[int] = torch.randperm(len(self._train), generator=random).tolist()
+        size = _NEIGHBOURS * self._job.groups
+        windows = (drawn[first : first + size] for first in range(0, len(drawn), size))
+        return [number for each in windows for number in sorted(each, key=lambda n: self._train[n].computed)]
 
     @torch.no_grad()
     def held_loss(self) -> float:
@@ -151,6 +161,8 @@ class Training:
         (folder / VOCABULARY).write_text(json.dumps(self._content, ensure_ascii=False) + "\n")
 
 
+_NEIGHBOURS = 8
+"""Steps whose groups are sorted by length."""
 _TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _CURVES = (("training", "loss"), ("held out", "held"))
 

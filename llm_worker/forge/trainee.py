@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from llm_worker.forge.muon import Muon
-from llm_worker.forge.team import ALONE, Team
 from llm_worker.model.network import Decoder
+from training.muon import Muon
+from training.team import ALONE, Team
 
 
 class Trainee:

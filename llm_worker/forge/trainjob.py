@@ -37,6 +37,8 @@ class TrainJob(JobPart):
     """Of matrices and tables."""
     clip: float = Field(default=1.0, gt=0)
     """Largest norm of a gradient."""
+    others: float = Field(default=0.3, ge=0)
+    """Weight of the tokens that callers and tools say: tools repeat names and days, from which copying is learnt."""
     balance: float = Field(default=0.01, ge=0)
     """Weight of the load-balancing loss."""
     device: Literal["cpu", "cuda"] = "cpu"

@@ -9,13 +9,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from llm_worker.forge.corpus import IGNORED, Group, groups, learnable
+from llm_worker.forge.corpus import IGNORED, By, Group, groups, learnable
 from llm_worker.forge.curve import svg
 from llm_worker.forge.dataset import Generated, generate
 from llm_worker.forge.jobfile import JobError
 from llm_worker.forge.learning import Balance, fresh, loss
 from llm_worker.forge.records import Conversation
-from llm_worker.forge.team import Team, together
 from llm_worker.forge.train import CURVE, LOG, Training, rate_at
 from llm_worker.forge.trainjob import TrainJob, read_train_job
 from llm_worker.messages import Message, Role
@@ -24,6 +23,7 @@ from llm_worker.model.config import load_config, shipped_config
 from llm_worker.text.bpe import train_bpe
 from llm_worker.text.chat import ChatFormat
 from llm_worker.text.tokenizer import Tekken
+from training.team import Team, together
 
 NANO = shipped_config("nano")
 
@@ -72,7 +72,9 @@ def test_what_is_learnt_is_what_the_front_desk_says(form: ChatFormat) -> None:
         Message(6, Role.ASSISTANT, "Second."),
     ]
     ids, learn = learnable(Conversation("c", "s", "", tuple(said), cut_short=frozenset({4})), form)
-    learnt = [token for token, wanted in zip(ids, learn, strict=True) if wanted]
+    learnt = [token for token, by in zip(ids, learn, strict=True) if by == By.FRONT_DESK]
+    others = form._tokenizer.decode([token for token, by in zip(ids, learn, strict=True) if by == By.OTHERS])
+    assert others == b"Hi, onetwo"
     assert form._tokenizer.decode(learnt[:-1]) == b"Second."
     assert learnt[-1] == form._tokenizer.eos
 
@@ -81,8 +83,11 @@ def test_targets_are_the_next_tokens(group: Group) -> None:
     learnt = group.targets != IGNORED
     assert group.learnt == int(learnt.sum()) > 100
     assert not learnt[: group.ends[0] - 1].any()
-    where = learnt.nonzero().flatten()
-    assert torch.equal(group.targets[where], group.ids[where + 1])
+    said = group.others != IGNORED
+    assert not (learnt & said).any()
+    for mask, targets in ((learnt, group.targets), (said, group.others)):
+        where = mask.nonzero().flatten()
+        assert torch.equal(targets[where], group.ids[where + 1])
 
 
 def test_even_experts_are_balanced_and_a_favourite_is_not() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from llm_worker.forge.muon import Muon, orthogonal
+from training.muon import Muon, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(8, 64), (64, 8), (3, 16, 40)])

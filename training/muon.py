@@ -54,4 +54,5 @@ def orthogonal(x: Tensor) -> Tensor:
     for a, b, c in _STEPS:
         square = wide @ wide.mT
         wide = a * wide + (b * square + c * square @ square) @ wide
-    return (wide.mT if turned else wide).to(x.dtype).contiguous()
+    out: Tensor = (wide.mT if turned else wide).to(x.dtype).contiguous()
+    return out

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import torch.multiprocessing as processes
 from torch import Tensor, distributed
+from torch.multiprocessing.spawn import start_processes
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ def together(size: int, work: Callable[..., None], *arguments: Any) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         meeting = f"file://{folder}/meeting"
-        processes.start_processes(_one, (size, meeting, work, arguments), nprocs=size, start_method="spawn")
+        start_processes(_one, (size, meeting, work, arguments), nprocs=size, start_method="spawn")  # type: ignore[no-untyped-call]
 
 
 def _one(rank: int, size: int, meeting: str, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
