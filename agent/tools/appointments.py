@@ -43,7 +43,7 @@ class Appointments:
         on = hours.read_day(day)
         first = hours.read_time(after) if after else time.min
         free = [at for at in self._free(on) if at >= first]
-        content: Content = {"day": on.isoformat(), "slots": _texts(free[:OFFERED])}
+        content: Content = {"day": on.isoformat(), "weekday": f"{on:%A}", "slots": _texts(free[:OFFERED])}
         if not free:
             content["reason"] = self._why_none(on)
         return content
@@ -60,7 +60,7 @@ class Appointments:
         cursor = self._sql.execute(
             "INSERT INTO appointments (name, day, time, reason, created) VALUES (?, ?, ?, ?, ?)", values
         )
-        return asdict(Appointment(int(cursor.lastrowid or 0), name.strip(), on.isoformat(), _text(at)))
+        return _told(Appointment(int(cursor.lastrowid or 0), name.strip(), on.isoformat(), _text(at)))
 
     def move_appointment(
         self, name: str, new_day: str, new_time: str, day: str | None = None, time: str | None = None
@@ -76,7 +76,7 @@ class Appointments:
         self._sql.execute(
             "UPDATE appointments SET day = ?, time = ? WHERE id = ?", (on.isoformat(), _text(at), found.appointment_id)
         )
-        return asdict(Appointment(found.appointment_id, found.name, on.isoformat(), _text(at)))
+        return _told(Appointment(found.appointment_id, found.name, on.isoformat(), _text(at)))
 
     def cancel_appointment(self, name: str, day: str | None = None, time: str | None = None) -> Content:
         """The appointment that is no more, with `cancelled`, or `error` not_found, ambiguous."""
@@ -84,7 +84,7 @@ class Appointments:
         if not isinstance(found, Appointment):
             return found
         self._sql.execute("UPDATE appointments SET cancelled = ? WHERE id = ?", (self._stamp(), found.appointment_id))
-        return asdict(found) | {"cancelled": True}
+        return _told(found) | {"cancelled": True}
 
     def take_message(self, name: str, text: str, number: str = "") -> Content:
         """Keep a message for the people of the practice."""
@@ -122,7 +122,7 @@ class Appointments:
         """The appointment at that time, if it is that person's."""
         for entry in _listed(self._sql, day.isoformat()):
             if (entry.day, entry.time) == (day.isoformat(), _text(at)) and names.plain(entry.name) == names.plain(name):
-                return asdict(entry)
+                return _told(entry)
         return None
 
     def _find(self, name: str, day: str | None, at: str | None) -> Appointment | Content:
@@ -141,8 +141,19 @@ class Appointments:
             return fitting[0]
         if not fitting:
             return {"error": "not_found", "detail": "no coming appointment fits; ask for the name, day and time again"}
-        choices = [{"day": entry.day, "time": entry.time} for entry in fitting]
+        choices = [{"day": entry.day, "weekday": _weekday(entry), "time": entry.time} for entry in fitting]
         return {"error": "ambiguous", "detail": "several fit; ask which day and time", "appointments": choices}
+
+
+def _told(entry: Appointment) -> Content:
+    """An appointment as a model is told of it: with the weekday, which models are poor at working out."""
+    content = asdict(entry)
+    time_of_day = content.pop("time")
+    return content | {"weekday": _weekday(entry), "time": time_of_day}
+
+
+def _weekday(entry: Appointment) -> str:
+    return f"{date.fromisoformat(entry.day):%A}"
 
 
 def appointments_in(path: Path) -> list[Appointment]:

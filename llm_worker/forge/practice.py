@@ -9,6 +9,7 @@ from functools import cache
 from typing import Literal
 
 from llm_worker.backends.frontdesk.say import choice, clock
+from llm_worker.forge.coined import coined
 from llm_worker.forge.grammar import load, sentence
 from llm_worker.forge.hours import WEEKDAYS, Hours, Span
 
@@ -16,6 +17,8 @@ Split = Literal["train", "held"]
 """Phrases, names and flows of `held` never occur in training data."""
 SHIPPED_SHARE = 0.15
 """Of conversations that take place at the practice that ships."""
+COINED_SHARE = 0.5
+"""Of names in training."""
 _HELD_ONE_IN = 8
 _TARGETS = (
     ("reception",), ("reception",), ("office",), ("reception", "billing"), ("manager",), ("nurse", "billing"),
@@ -79,9 +82,19 @@ def people(split: Split) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def person(draw: random.Random, split: Split) -> Person:
-    """Somebody whose names are of the split."""
-    given, family = people(split)
-    return Person(draw.choice(given), draw.choice(family))
+    """Somebody whose names are of the split. In training half of them are coined: lists are short enough to be learnt
+    by heart, and callers are not on them."""
+    drawn = ((_coined(draw) if split == "train" else "") or draw.choice(names) for names in people(split))
+    return Person(*drawn)
+
+
+def _coined(draw: random.Random) -> str:
+    """A name that is in none of the lists, or nothing; both equally likely."""
+    if draw.random() >= COINED_SHARE:
+        return ""
+    held = people("held")
+    name = coined(draw)
+    return "" if any(name in names for names in held) else name
 
 
 def practice(draw: random.Random, split: Split) -> Practice:

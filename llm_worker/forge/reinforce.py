@@ -41,6 +41,7 @@ from llm_worker.model.files import PARAMS, read_config
 from llm_worker.model.network import Decoder
 from llm_worker.text.grammar import Words
 from llm_worker.text.tokenizer import Tekken, TokenizerError
+from training.optimisers import Optimisers
 
 BEFORE, RESULT, CURVE = "before.json", "result.json", "reward.svg"
 
@@ -80,8 +81,8 @@ class Reinforcement:
         self._job, self._environment = job, environment
         model, self._tokenizer = started(job.start)
         self._start = copy.deepcopy(model) if job.kl else None
-        optimiser = torch.optim.AdamW(model.parameters(), lr=job.rate, betas=(0.9, 0.95), weight_decay=0.0)
-        self.trainee = Trainee(model, [optimiser])
+        optimiser = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.0)
+        self.trainee = Trainee(model, Optimisers(optimiser))
         self._before = self._tried_before()
         write_asked(job.out, job, "cpu")
         if (job.out / STATE).exists():

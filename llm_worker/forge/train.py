@@ -56,7 +56,7 @@ class Training:
         if not self._train:
             raise JobError(f"{job.data}: no conversation of at most {job.longest} tokens to learn from")
         model = self._beginning().to(job.device)
-        self.trainee = Trainee(model, optimisers(model, job.rate, job.decay), _TYPES[job.dtype])
+        self.trainee = Trainee(model, optimisers(model, job.decay), _TYPES[job.dtype])
         # Of bfloat16 a processor's library makes code for each size of a product.
         self.trainee.computing.expert_form = "rounded" if job.dtype == "bfloat16" else "grouped"
         if (job.out / STATE).exists():

@@ -32,10 +32,12 @@ async def test_what_the_model_is_told(tools: Toolbox) -> None:
 async def test_free_slots_six_at_most_and_from_a_time_on(tools: Toolbox) -> None:
     assert await ask(tools, "find_slots", day=MONDAY) == {
         "day": MONDAY,
+        "weekday": "Monday",
         "slots": ["09:00", "09:30", "10:00", "10:30", "11:00", "11:30"],
     }
     assert await ask(tools, "find_slots", day=MONDAY, after="11:15") == {
         "day": MONDAY,
+        "weekday": "Monday",
         "slots": ["11:30", "13:00", "13:30"],
     }
 
@@ -45,12 +47,17 @@ async def test_why_there_are_no_slots(tools: Toolbox) -> None:
     assert (await ask(tools, "find_slots", day="2026-02-23"))["reason"] == "past"
     for at in ("09:00", "09:30", "10:00", "10:30", "11:00", "11:30", "13:00", "13:30"):
         assert "error" not in await ask(tools, "book_appointment", name=f"At {at}", day=MONDAY, time=at)
-    assert await ask(tools, "find_slots", day=MONDAY) == {"day": MONDAY, "slots": [], "reason": "full"}
+    assert await ask(tools, "find_slots", day=MONDAY) == {
+        "day": MONDAY,
+        "weekday": "Monday",
+        "slots": [],
+        "reason": "full",
+    }
 
 
 async def test_a_booking_stands_in_the_calendar(tools: Toolbox, tmp_path: Path) -> None:
     result = await ask(tools, "book_appointment", name=" Sarah Miller ", day=MONDAY, time="9:30", reason="check-up")
-    assert result == {"appointment_id": 1, "name": "Sarah Miller", "day": MONDAY, "time": "09:30"}
+    assert result == {"appointment_id": 1, "name": "Sarah Miller", "day": MONDAY, "weekday": "Monday", "time": "09:30"}
     assert appointments_in(tmp_path / "calendar.sqlite") == [Appointment(1, "Sarah Miller", MONDAY, "09:30")]
     assert "09:30" not in (await ask(tools, "find_slots", day=MONDAY))["slots"]
 
@@ -102,7 +109,8 @@ async def test_moving_an_appointment_frees_its_old_slot(tools: Toolbox, tmp_path
         new_day="2026-03-03",
         new_time="15:00",
     )
-    assert result == {"appointment_id": 1, "name": "Katherine Moore", "day": "2026-03-03", "time": "15:00"}
+    moved = {"day": "2026-03-03", "weekday": "Tuesday", "time": "15:00"}
+    assert result == {"appointment_id": 1, "name": "Katherine Moore"} | moved
     assert booked(tmp_path) == [("Katherine Moore", "2026-03-03", "15:00")]
     assert "10:00" in (await ask(tools, "find_slots", day=MONDAY))["slots"]
 
@@ -128,9 +136,13 @@ async def test_cancelling_asks_back_when_several_fit(tools: Toolbox, tmp_path: P
     await ask(tools, "book_appointment", name="Ann Lee", day="2026-03-03", time="09:00")
     unclear = await ask(tools, "cancel_appointment", name="Ann Lee")
     assert unclear["error"] == "ambiguous"
-    assert unclear["appointments"] == [{"day": MONDAY, "time": "10:00"}, {"day": "2026-03-03", "time": "09:00"}]
+    assert unclear["appointments"] == [
+        {"day": MONDAY, "weekday": "Monday", "time": "10:00"},
+        {"day": "2026-03-03", "weekday": "Tuesday", "time": "09:00"},
+    ]
     done = await ask(tools, "cancel_appointment", name="ann lee", day=MONDAY)
-    assert done == {"appointment_id": 1, "name": "Ann Lee", "day": MONDAY, "time": "10:00", "cancelled": True}
+    when = {"day": MONDAY, "weekday": "Monday", "time": "10:00"}
+    assert done == {"appointment_id": 1, "name": "Ann Lee"} | when | {"cancelled": True}
     assert booked(tmp_path) == [("Ann Lee", "2026-03-03", "09:00")]
     assert (await ask(tools, "cancel_appointment", name="Ann Lee", day=MONDAY))["error"] == "not_found"
 
