@@ -10,24 +10,36 @@ from llm_worker.forge.grammar import Piece, expand, load, sentence, slots
 from llm_worker.forge.hours import WEEKDAYS
 from llm_worker.forge.practice import Person, Practice, Split, invented, person
 
+_MORE = ("opening", "answering", "asides")
+"""Further lists, of training only."""
+
 
 @cache
 def acts() -> tuple[str, ...]:
     """Every act that callers have words for."""
-    return tuple(f"{group}.{act}" if act else group for group, act, _ in _entries())
+    return tuple(f"{group}.{act}" if act else group for group, act, _ in _entries("caller"))
 
 
 @cache
 def templates(act: str, split: Split) -> tuple[str, ...]:
     """The phrases of an act. Raises KeyError for one that there is not."""
-    for group, name, entry in _entries():
+    found = _of(act, "caller")[split]
+    for name in _MORE if split == "train" else ():
+        found = [*found, *_of(act, name).get("train", [])]
+    return tuple(found)
+
+
+def _of(act: str, file: str) -> Mapping[str, list[str]]:
+    for group, name, entry in _entries(file):
         if act == (f"{group}.{name}" if name else group):
-            return tuple(entry[split])
+            return entry
+    if file in _MORE:
+        return {}
     raise KeyError(act)
 
 
-def _entries() -> Iterator[tuple[str, str, Mapping[str, list[str]]]]:
-    for group, body in load("caller").items():
+def _entries(file: str) -> Iterator[tuple[str, str, Mapping[str, list[str]]]]:
+    for group, body in load(file).items():
         if "train" in body:
             yield group, "", body
             continue
