@@ -19,7 +19,7 @@ from agent.tools.results import (
 
 Arguments = Mapping[str, Any]
 
-DAY = {"type": "string", "description": "YYYY-MM-DD", "maxLength": 20}
+DAY = {"type": "string", "description": "[weekday] YYYY-MM-DD", "maxLength": 20}
 TIME = {"type": "string", "description": "HH:MM, 24 hours", "maxLength": 20}
 NAME = {"type": "string", "description": "full name of the patient or client", "minLength": 1, "maxLength": 100}
 

@@ -13,11 +13,15 @@ class Unclear(ValueError):
 
 
 def read_day(text: str) -> date:
-    """`2026-11-24`. Raises Unclear."""
+    """`2026-11-24` or `Tuesday 2026-11-24`. Raises Unclear, also where the two are not the same day."""
+    weekday, _, written = text.strip().rpartition(" ")
     try:
-        return date.fromisoformat(text.strip())
+        day = date.fromisoformat(written)
     except ValueError:
         raise Unclear(f"day {text!r}: write it as YYYY-MM-DD") from None
+    if weekday and weekday.rstrip(",").lower() != f"{day:%A}".lower():
+        raise Unclear(f"day {text!r}: {written} is a {day:%A}")
+    return day
 
 
 def read_time(text: str) -> time:

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from llm_worker.backends.frontdesk import say
+from llm_worker.forge.hours import WEEKDAYS
 from llm_worker.forge.practice import Practice
 from llm_worker.forge.turn import Turn
 from llm_worker.forge.wording import Slots, Task, Wording, listed
@@ -27,6 +28,8 @@ class Arranging(Wording):
         self._now = now
         self._ask = ask
         self._done = False
+        self._weekdays: set[str] = set()
+        """That the caller has spoken of."""
         self._coming = False
         """The last thing that was done is an appointment that the caller will come to."""
 
@@ -35,6 +38,7 @@ class Arranging(Wording):
     def _fill(self, turn: Turn, group: str = "") -> None:
         """Take over what was said."""
         task, values = self._task, turn.values
+        self._weekdays |= {day for day in WEEKDAYS if day in turn.text.lower()}
         if name := values.get("name"):
             task.name = str(name)
         elif family := values.get("family"):
@@ -115,10 +119,16 @@ class Arranging(Wording):
         return self._question("choice")
 
     def _look(self, day: date, after: time | None = None) -> dict[str, Any]:
-        arguments = {"day": day.isoformat()} | ({"after": f"{after:%H:%M}"} if after else {})
+        arguments = {"day": self._written(day)} | ({"after": f"{after:%H:%M}"} if after else {})
         result = self._ask("find_slots", arguments)
         self._slots = Slots(day, [time.fromisoformat(at) for at in result.get("slots", [])])
         return result
+
+    def _written(self, day: date) -> str:
+        """A day as an argument: behind its weekday if that was said, so that a model can go from what it has heard to
+        what stands in its list of days."""
+        weekday = WEEKDAYS[day.weekday()]
+        return f"{weekday.capitalize()} {day.isoformat()}" if weekday in self._weekdays else day.isoformat()
 
     def _search(self) -> bool:
         """Find the first day with something free."""
@@ -205,8 +215,8 @@ class Arranging(Wording):
 
     def _arguments(self) -> dict[str, Any]:
         task = self._task
-        new = {"day": task.day.isoformat(), "time": f"{task.at:%H:%M}"} if task.day and task.at else {}
-        old = {"day": task.old_day.isoformat()} if task.old_day else {}
+        new = {"day": self._written(task.day), "time": f"{task.at:%H:%M}"} if task.day and task.at else {}
+        old = {"day": self._written(task.old_day)} if task.old_day else {}
         old |= {"time": f"{task.old_time:%H:%M}"} if task.old_time else {}
         match task.kind:
             case "book":

@@ -60,7 +60,7 @@ def text(pieces: Sequence[Piece]) -> str:
     joined = re.sub(r"([.?!])[,.]+", r"\1", joined)
     joined = re.sub(r",(?:\s*,)+", ",", joined)
     joined = re.sub(r"^[\s,.?!]+", "", joined).strip()
-    joined = re.sub(r"(?<![ap]\.m)(?<=[.?!]) [a-z]", lambda letter: letter[0].upper(), joined)
+    joined = re.sub(r"(?<![ap]\.m\.)(?<=[.?!]) [a-z]", lambda letter: letter[0].upper(), joined)
     return joined[:1].upper() + joined[1:]
 
 

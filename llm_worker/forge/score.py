@@ -6,11 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, time
+from datetime import time
 from typing import Any
 
 from llm_worker.forge.desk import Held
 from llm_worker.forge.exercise import Allowed
+from llm_worker.forge.hours import Unclear, read_day
 from llm_worker.forge.invention import inventions
 from llm_worker.forge.verifier import CalendarVerifier, CallVerifier, same_name
 from llm_worker.forge.world import LAST
@@ -168,9 +169,9 @@ def _when(day_key: str, time_key: str) -> _Check:
         if not day and not at:
             return None
         try:
-            on = date.fromisoformat(str(day)) if day else None
+            on = read_day(str(day)) if day else None
             clock = time.fromisoformat(str(at)) if at else None
-        except ValueError:
+        except (Unclear, ValueError):
             return False
         return any(
             (on is None or on == option.day) and (clock is None or option.first <= clock <= option.last)

@@ -21,6 +21,8 @@ from llm_worker.text.tokenizer import Tekken, TokenizerError
 VOCABULARY = "tekken.json"
 _CALLS = 4000
 """Conversations that the vocabulary is made from: more change nothing."""
+_LEAST = 40
+"""Times that a pair of pieces has to come: coined names, which are in one conversation only, are not merged."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -37,7 +39,7 @@ def vocabulary(job: TrainJob) -> dict[str, Any]:
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_text())
         return kept
-    content = train_bpe(_texts(islice(conversations(job, "train"), _CALLS)), configured(job).vocab_size)
+    content = train_bpe(_texts(islice(conversations(job, "train"), _CALLS)), configured(job).vocab_size, _LEAST)
     path.write_text(json.dumps(content, ensure_ascii=False) + "\n")
     return content
 

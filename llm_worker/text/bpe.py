@@ -1,6 +1,8 @@
 """Trains a small vocabulary and writes it as the content of a `tekken.json`, which `Tekken` and others read."""
 
 import base64
+import re
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -12,49 +14,66 @@ from llm_worker.text.tokenizer import CONTROLS
 
 RESERVED = 40
 """Ids of control tokens; those of the family have the same ids here."""
-_CAPITAL = r"(?=\p{Lu}(?:\p{Ll}|['’]\p{Lu}))"
-_PIECES = (
-    # What stands between the values of JSON, keys included: nine tenths of a tool's schema.
-    r'(?:"?[\]}]*,? ?[\[{]*"[A-Za-z_]+": ?)+[\[{]*"?',
-    # A word has the space before it, unless it begins like a name: names are copied between speech and arguments, and
-    # must be the same tokens in both.
-    rf"[.,:;!?]+ {_CAPITAL}| {_CAPITAL}",
-    # What is contracted stays one word, and so does an identifier.
-    r" ?[\p{L}\p{M}]+(?:['’_][\p{L}\p{M}]+)*",
-    # Dates and times by two digits: 20 28 -05 -31, 17 :15. Other numbers by one, so that they are spelt and copied.
-    r"[-:]\p{N}{2}(?!\p{N})|\p{N}{2}(?=[-:]\p{N}{2}(?!\p{N}))|\p{N}{2}(?=\p{N}{2}-\p{N}{2}(?!\p{N}))|\p{N}",
-    # Runs of signs, line ends, white space.
-    r" ?[^\s\p{L}\p{M}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+",
-)
-PATTERN = "|".join(_PIECES)
+_OFTEN = 100
+"""Times that a word with a capital has to come to be a piece as a whole."""
+
+_CAPITALISED = re.compile(r"\b[A-Z][a-z]+\b(?!['’_])")
 
 
-def train_bpe(texts: Iterable[str], size: int) -> dict[str, Any]:
+def pattern(whole: Iterable[str]) -> str:
+    """How text is cut before pairs are merged: an expression that `tokenizers` and tiktoken read alike.
+
+    `whole`: words that begin with a capital and are no names, which stay whole. Other words lose their first letter:
+    names are copied between speech and arguments, and so are the same pieces in both, but for the space before the
+    first.
+    """
+    words = "|".join(re.escape(word) for word in sorted(whole, key=lambda word: (-len(word), word)))
+    return "|".join(
+        (
+            # What stands between the values of JSON, keys included: nine tenths of a tool's schema.
+            r'(?:"?[\]}]*,? ?[\[{]*"[A-Za-z_]+": ?)+[\[{]*"?',
+            *([rf" ?(?:{words})(?![\p{{L}}\p{{M}}'’_])"] if words else []),
+            r" ?\p{Lu}(?=\p{Ll})",
+            # A word has the space before it; what is contracted stays one word, and so does an identifier.
+            r" ?[\p{L}\p{M}]+(?:['’_][\p{L}\p{M}]+)*",
+            # Dates and times by two digits: 20 28 -05 -31, 17 :15. Other numbers by one, to be spelt and copied.
+            r"[-:]\p{N}{2}(?!\p{N})| ?\p{N}{2}(?=[-:]\p{N}{2}(?!\p{N}))",
+            r" ?\p{N}{2}(?=\p{N}{2}-\p{N}{2}(?!\p{N}))| ?\p{N}",
+            # Runs of signs, line ends, white space.
+            r" ?[^\s\p{L}\p{M}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+",
+        )
+    )
+
+
+def train_bpe(texts: Iterable[str], size: int, least: int = 2) -> dict[str, Any]:
     """A vocabulary of at most `size` ids for `texts`: the content of a `tekken.json`.
 
-    It is smaller where `texts` do not hold enough pairs that come twice. The same texts give the same vocabulary.
-    Raises ValueError where `size` leaves no room for control tokens and bytes.
+    It is smaller where `texts` do not hold enough pairs that come `least` times. The same texts give the same
+    vocabulary. Raises ValueError where `size` leaves no room for control tokens and bytes.
     """
     if size < RESERVED + 256:
         raise ValueError(f"{size} ids are too few: {RESERVED} control tokens and 256 bytes are always there")
+    read = list(texts)
+    counted = Counter(word for text in read for word in _CAPITALISED.findall(text))
+    cut = pattern(word for word, count in counted.items() if count >= _OFTEN)
     trained = Trained(models.BPE())
     trained.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(PATTERN), "isolated"),
+            pre_tokenizers.Split(Regex(cut), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     trainer = trainers.BpeTrainer(
         vocab_size=size - RESERVED,
-        min_frequency=2,
+        min_frequency=least,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    trained.train_from_iterator(texts, trainer)
-    return _content(trained)
+    trained.train_from_iterator(read, trainer)
+    return _content(trained, cut)
 
 
-def _content(trained: Trained) -> dict[str, Any]:
+def _content(trained: Trained, cut: str) -> dict[str, Any]:
     """Bytes have their value as rank, as everywhere in the family; merges follow in the order of their making."""
     written = _bytes_of_signs()
     vocabulary = sorted(trained.get_vocab().items(), key=lambda entry: entry[1])
@@ -62,7 +81,7 @@ def _content(trained: Trained) -> dict[str, Any]:
     tokens = [*(bytes([value]) for value in range(256)), *merged]
     return {
         "config": {
-            "pattern": PATTERN,
+            "pattern": cut,
             "num_vocab_tokens": len(tokens),
             "default_vocab_size": RESERVED + len(tokens),
             "default_num_special_tokens": RESERVED,

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from training.optimisers import Optimisers, muon_and_adam
 from tts_worker.forge.adversary import Adversary
 from tts_worker.forge.batches import Batch, Crops
 from tts_worker.forge.corpus import corpus_folder
@@ -45,7 +44,9 @@ class CodecTraining:
         self.phones = phones()
         self.nets = CodecNets(config, len(self.phones), self.settings.slots, self.settings.branches).to(self.device)
         self.spectra = Spectra(config.sampling_rate).to(self.device)
-        self.optimisers = _optimisers(self.nets, self.settings)
+        self.optimiser = torch.optim.AdamW(
+            self.nets.parameters(), self.settings.rate, _BETAS, weight_decay=0.0, fused=True
+        )
         self.adversary = Adversary(self.settings).to(self.device)
         self.step = 0
         self.seconds = 0.0
@@ -54,6 +55,8 @@ class CodecTraining:
     def advance(self, batch: Batch) -> dict[str, float]:
         """One step; the losses before it."""
         settings, random = self.settings, np.random.default_rng([self.job.seed, self.step, 1])
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate(settings, self.step)
         samples, sounds = batch.samples.to(self.device), batch.sounds.to(self.device)
         treatment = Treatment.drawn(random, len(samples)).to(self.device)
         shape = (*sounds.shape[:2], self.config.acoustic_dim)
@@ -73,9 +76,10 @@ class CodecTraining:
             + settings.sounds * reading
             + judged
         )
+        self.optimiser.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.nets.parameters(), settings.clip)
-        self.optimisers.step(rate(settings, self.step))
+        self.optimiser.step()
         quantiser = self.nets.decoder.quantiser
         revived = follow(quantiser, middle.vectors, middle.nearest, settings.table_decay, settings.table_least, random)
         self.step += 1
@@ -103,7 +107,7 @@ class CodecTraining:
                 "step": self.step,
                 "seconds": self.seconds,
                 "nets": self.nets.state_dict(),
-                "optimisers": self.optimisers.state(),
+                "optimiser": self.optimiser.state_dict(),
                 "adversary": self.adversary.saved(),
             },
             temporary,
@@ -119,18 +123,8 @@ class CodecTraining:
                 self.adversary.restore(adversary)
         except RuntimeError as error:
             raise JobError(f"{path} is of a codec of other sizes: {error}") from None
-        self.optimisers.restore(state["optimisers"])
+        self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds = state["step"], state["seconds"]
-
-
-def _optimisers(nets: CodecNets, settings: CodecJob) -> Optimisers:
-    """Muon for the matrices of transformer layers, AdamW for convolutions and what is small. Nothing decays."""
-    layers = {weight: name for name, weight in nets.named_parameters() if ".stages." in name and weight.ndim == 2}
-    stacked = {weight: 3 if "qkv" in name else 2 if "gate_up" in name else 1 for weight, name in layers.items()}
-    others = [weight for weight in nets.parameters() if weight not in layers]
-    if not settings.muon:
-        return Optimisers(torch.optim.AdamW(nets.parameters(), settings.rate, _BETAS, weight_decay=0.0))
-    return muon_and_adam(stacked, [], others, 0.0, _BETAS)
 
 
 def told(scores: Tensor, sounds: Tensor) -> Tensor:

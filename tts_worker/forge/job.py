@@ -59,7 +59,6 @@ class CodecJob(_Part):
     """Steps in which it rises."""
     cool_down: float = Field(default=0.25, ge=0, le=1)
     """Share of the steps at the end over which the rate falls to zero."""
-    muon: bool = True
     clip: float = Field(default=1.0, gt=0)
     """Length of gradient beyond which it is shortened."""
     branches: float = Field(default=0.25, gt=0)

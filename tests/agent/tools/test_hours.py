@@ -93,3 +93,10 @@ def test_nearest_are_given_in_order() -> None:
     slots = hours.slots_of(DESK, MONDAY)
     assert hours.nearest(slots, time(10, 30), 3) == [time(10, 0), time(10, 30), time(11, 0)]
     assert hours.nearest([], time(10, 30), 3) == []
+
+
+def test_a_day_may_stand_behind_its_weekday() -> None:
+    day = hours.read_day("2026-11-24")
+    assert hours.read_day("Tuesday 2026-11-24") == hours.read_day(" tuesday, 2026-11-24 ") == day
+    with pytest.raises(hours.Unclear, match="2026-11-24 is a Tuesday"):
+        hours.read_day("Monday 2026-11-24")

@@ -72,7 +72,9 @@ def _pieces(vocabulary: Tekken, text: str) -> list[str]:
 @pytest.mark.parametrize("vocabulary", [small(), published()], ids=["small", "published"])
 def test_digits_stand_alone(vocabulary: Tekken) -> None:
     for text in ("0151 2345678", "at 10 o'clock", "x1y22", "555-0123", "1-800"):
-        assert all(len(piece) == 1 for piece in _pieces(vocabulary, text) if any(sign.isdigit() for sign in piece))
+        assert all(
+            len(piece.strip()) == 1 for piece in _pieces(vocabulary, text) if any(sign.isdigit() for sign in piece)
+        )
 
 
 def test_dates_and_times_are_pairs_of_digits() -> None:
@@ -84,12 +86,15 @@ def test_dates_and_times_are_pairs_of_digits() -> None:
 
 
 def test_a_name_has_the_same_pieces_wherever_it_stands() -> None:
+    """But for the space before a first letter."""
     said, written = "my name is Ann Kowalski.", '{"name": "Ann Kowalski", "day": "2026-11-26"}'
-    vocabulary = Tekken(train_bpe([said, written] * 4, 500))
-    name = _pieces(vocabulary, "Ann Kowalski")
+    vocabulary = Tekken(train_bpe([said, written] * 4 + ["Thursday in March"] * 100, 500))
+    name = [piece.strip() for piece in _pieces(vocabulary, "Ann Kowalski")]
     for text in (said, written, "Kowalski? Ann Kowalski", "I'm Ann Kowalski"):
-        pieces = _pieces(vocabulary, text)
+        pieces = [piece.strip() for piece in _pieces(vocabulary, text)]
         assert any(pieces[at : at + len(name)] == name for at in range(len(pieces)))
+    assert _pieces(vocabulary, "Thursday in March") == ["Thursday", " in", " March"]
+    assert _pieces(vocabulary, "Mondays and Mayors")[0] == "M"
 
 
 def test_what_stands_between_values_of_json_is_one_piece() -> None:
