@@ -31,12 +31,15 @@ class Group:
     """[N] int64: the next token of the conversation where the front desk says it, else -100."""
     others: Tensor
     """[N] int64: the next token of the conversation where the caller or a tool says it, else -100."""
+    calls: Tensor
+    """[N] bool: those of `targets` that belong to tool calls."""
     ends: tuple[int, ...]
     """Where the beginning ends, then each rest."""
 
     def to(self, device: str) -> "Group":
         """The same on another device."""
-        return Group(self.ids.to(device), self.targets.to(device), self.others.to(device), self.ends)
+        tensors = (self.ids, self.targets, self.others, self.calls)
+        return Group(*(each.to(device) for each in tensors), self.ends)
 
     @property
     def computed(self) -> int:
@@ -74,7 +77,11 @@ class By(IntEnum):
     FRONT_DESK = 1
     OTHERS = 2
     """Callers and tools."""
+    CALLS = 3
+    """The front desk, to a tool."""
 
+
+_DESK, _OTHERS = (By.FRONT_DESK, By.CALLS), (By.OTHERS,)
 
 Learnable = tuple[list[int], Sequence[int]]
 """Ids, and by whom each is said, as `By`."""
@@ -83,7 +90,7 @@ Learnable = tuple[list[int], Sequence[int]]
 def learnable(made: Conversation, form: ChatFormat) -> Learnable:
     """Ids, and of each whether the front desk says it and should: not its greeting, which the agent speaks by itself,
     and no answer that was cut short. What follows the greeting and is no answer others have said."""
-    rendered = form.render(made.prompt())
+    rendered, call = form.render(made.prompt()), form.call_id
     begin = rendered.answers[0].start if rendered.answers else len(rendered.ids)
     learn = [int(By.NOBODY)] * begin + [int(By.OTHERS)] * (len(rendered.ids) - begin)
     spoken = False
@@ -95,28 +102,34 @@ def learnable(made: Conversation, form: ChatFormat) -> Learnable:
             continue
         where = next(answers)
         cut = made.cut_short & {message.id for message in messages}
-        learn[where.start : where.stop] = [By.FRONT_DESK if spoken and not cut else By.NOBODY] * len(where)
+        if not spoken or cut:
+            learn[where.start : where.stop] = [By.NOBODY] * len(where)
+            continue
+        said = rendered.ids[where.start : where.stop]
+        words = said.index(call) if call in said else len(said)
+        learn[where.start : where.stop] = [By.FRONT_DESK] * words + [By.CALLS] * (len(said) - words)
     return rendered.ids, learn
 
 
 def together(rendered: Sequence[Learnable]) -> Group:
     """Conversations that begin alike as one group."""
     shared = _common([ids for ids, _ in rendered])
-    first_learnt = min((learn.index(1) for _, learn in rendered if By.FRONT_DESK in learn), default=shared + 1)
+    learnt_at = (next((n for n, by in enumerate(learn) if by in _DESK), shared + 1) for _, learn in rendered)
+    first_learnt = min(learnt_at, default=shared + 1)
     # The token before the first that is learnt belongs to the rests: its state makes the prediction.
     shared = min(shared, first_learnt - 1)
     shared = max(1, shared // ROUND * ROUND)
     ids, ends = [*rendered[0][0][:shared]], [shared]
-    targets = {by: [IGNORED] * shared for by in (By.FRONT_DESK, By.OTHERS)}
+    said_by = [int(By.NOBODY)] * shared
     for whole, learn in rendered:
         padding = -(len(whole) - shared) % ROUND
         ids += whole[shared:] + [whole[-1]] * padding
-        following = list(zip(whole[shared + 1 :], learn[shared + 1 :], strict=True))
-        for by, own in targets.items():
-            own += [token if said == by else IGNORED for token, said in following] + [IGNORED] * (1 + padding)
+        said_by += [*learn[shared + 1 :], *([By.NOBODY] * (1 + padding))]
         ends.append(len(ids))
-    learnt, others = (torch.tensor(own) for own in targets.values())
-    return Group(torch.tensor(ids), learnt, others, tuple(ends))
+    tokens, by = torch.tensor(ids), torch.tensor(said_by)
+    following = tokens.roll(-1)
+    learnt, others = (torch.where(torch.isin(by, torch.tensor(who)), following, IGNORED) for who in (_DESK, _OTHERS))
+    return Group(tokens, learnt, others, by == By.CALLS, tuple(ends))
 
 
 def _common(sequences: Sequence[Sequence[int]]) -> int:

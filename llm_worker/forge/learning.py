@@ -49,20 +49,21 @@ def states(model: Decoder, group: Group) -> Tensor:
 
 def loss(model: Decoder, group: Group) -> Tensor:
     """Cross entropy summed over the tokens that the front desk says."""
-    return losses(model, group, others=False)[0]
+    return _each(model, states(model, group), group.targets).sum()
 
 
-def losses(model: Decoder, group: Group, others: bool = True) -> tuple[Tensor, Tensor]:
-    """Cross entropy summed over the tokens that the front desk says, and over those that others say."""
+def losses(model: Decoder, group: Group) -> tuple[Tensor, Tensor, Tensor]:
+    """Cross entropy summed over the tokens that the front desk says, over those of them that are tool calls, and over
+    those that others say."""
     computed = states(model, group)
-    wanted = (group.targets, group.others) if others else (group.targets,)
-    sums = [_summed(model, computed, targets) for targets in wanted]
-    return sums[0], sums[-1] if others else computed.new_zeros(())
+    own = _each(model, computed, group.targets)
+    calls = group.calls[group.targets != IGNORED]
+    return own.sum(), own[calls].sum(), _each(model, computed, group.others).sum()
 
 
-def _summed(model: Decoder, computed: Tensor, targets: Tensor) -> Tensor:
+def _each(model: Decoder, computed: Tensor, targets: Tensor) -> Tensor:
     wanted = targets != IGNORED
-    return functional.cross_entropy(model.logits(computed[wanted]), targets[wanted], reduction="sum")
+    return functional.cross_entropy(model.logits(computed[wanted]), targets[wanted], reduction="none")
 
 
 @dataclass

@@ -108,9 +108,10 @@ class Training:
         counts = {name: sum(getattr(group, name) for group in chosen) for name in ("computed", "whole", "learnt")}
         totals = torch.zeros(2)
         for group in self._team.share(chosen):
-            own, others = (each / counts["learnt"] for each in losses(trainee.computing, group.to(job.device)))
+            parts = losses(trainee.computing, group.to(job.device))
+            own, calls, others = (each / counts["learnt"] for each in parts)
             even = self._balance.taken() / len(chosen)
-            (own + job.others * others + job.balance * even).backward()
+            (own + (job.calls - 1) * calls + job.others * others + job.balance * even).backward()
             totals += torch.stack((own, even)).detach().cpu()
         self._team.add(totals)
         norm = trainee.learn(rate_at(job, trainee.step), job.clip, self._team)

@@ -39,6 +39,8 @@ class TrainJob(JobPart):
     """Largest norm of a gradient."""
     others: float = Field(default=0.3, ge=0)
     """Weight of the tokens that callers and tools say: tools repeat names and days, from which copying is learnt."""
+    calls: float = Field(default=3.0, ge=0)
+    """Weight of the tokens of tool calls: in them is less chance than in wording, and more to lose."""
     balance: float = Field(default=0.01, ge=0)
     """Weight of the load-balancing loss."""
     device: Literal["cpu", "cuda"] = "cpu"

@@ -64,6 +64,11 @@ class ChatFormat:
         for name in (names.BOS, names.EOS, *_ENDS, *_ENDS.values()):
             tokenizer.control(name)
 
+    @property
+    def call_id(self) -> int:
+        """The control token that a call begins with."""
+        return self._call_id
+
     def render(self, prompt: Prompt, answer: bool = False) -> Rendered:
         """The ids of a prompt whose last message can still grow; with `answer`, of one that is answered next.
 

@@ -79,12 +79,16 @@ def test_what_is_learnt_is_what_the_front_desk_says(form: ChatFormat) -> None:
     assert learnt[-1] == form._tokenizer.eos
 
 
-def test_targets_are_the_next_tokens(group: Group) -> None:
+def test_targets_are_the_next_tokens(group: Group, form: ChatFormat) -> None:
     learnt = group.targets != IGNORED
     assert group.learnt == int(learnt.sum()) > 100
     assert not learnt[: group.ends[0] - 1].any()
     said = group.others != IGNORED
     assert not (learnt & said).any()
+    assert (learnt | ~group.calls).all()
+    calls = group.targets[group.calls]
+    assert form.call_id in calls
+    assert group.calls.sum() < group.learnt / 2
     for mask, targets in ((learnt, group.targets), (said, group.others)):
         where = mask.nonzero().flatten()
         assert torch.equal(targets[where], group.ids[where + 1])
