@@ -38,8 +38,8 @@ class Group:
 
     def to(self, device: str) -> "Group":
         """The same on another device."""
-        tensors = (self.ids, self.targets, self.others, self.calls)
-        return Group(*(each.to(device) for each in tensors), self.ends)
+        ids, targets, others = (each.to(device) for each in (self.ids, self.targets, self.others))
+        return Group(ids, targets, others, self.calls.to(device), self.ends)
 
     @property
     def computed(self) -> int:

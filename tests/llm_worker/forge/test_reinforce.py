@@ -150,7 +150,7 @@ def _mean(out: Path, steps: slice) -> float:
 def test_rewards_rise_and_the_better_weights_are_kept(start: Path, tmp_path: Path) -> None:
     compared = Reinforcement(_job(start, tmp_path), Digits()).run(progress=False)
     assert compared is not None
-    assert _mean(tmp_path, slice(0, 3)) < 0.3
+    assert _mean(tmp_path, slice(0, 3)) < 0.4
     assert _mean(tmp_path, slice(-3, None)) > 0.6
     assert max(entry.get("drift", 0.0) for entry in logged(tmp_path / "log.jsonl")) < 1e-4
     assert compared.better
