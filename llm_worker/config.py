@@ -34,11 +34,7 @@ class LlmSettings(ServiceSettings):
     open_seconds: float = Field(10.0, gt=0, description="A stream that has not sent `open` after this long is ended.")
     idle_seconds: float = Field(900.0, gt=0, description="A conversation without operations for this long is ended.")
 
-    folder: str = Field(
-        "",
-        description="engine: folder of the model: params.json, weights, tekken.json; empty: the front desk that comes "
-        "with the package.",
-    )
+    folder: str = Field("", description="engine: folder of the model: params.json, weights, tekken.json.")
     device: str = Field("auto", description="engine: cpu, cuda, …; auto takes a GPU where there is one.")
     threads: int = Field(1, ge=1, description="engine: processor threads of the model.")
     cache_tokens: int = Field(65_536, ge=64, description="engine: room for conversations, in tokens.")
@@ -71,6 +67,12 @@ class LlmSettings(ServiceSettings):
     def _order_of_times(self) -> "LlmSettings":
         if self.first_token_seconds > self.total_seconds:
             raise ValueError("FIRST_TOKEN_SECONDS must not exceed TOTAL_SECONDS")
+        return self
+
+    @model_validator(mode="after")
+    def _engine_has_a_folder(self) -> "LlmSettings":
+        if self.backend == "engine" and not self.folder:
+            raise ValueError("FOLDER must name the folder of a model when BACKEND is engine")
         return self
 
     @property

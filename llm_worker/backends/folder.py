@@ -1,6 +1,5 @@
 """What the engine is made of, from a model's folder: `params.json`, the weights, `tekken.json`."""
 
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -25,15 +24,10 @@ BLOCK = 16
 _BLOCK_ON_GPU = 64
 
 
-def model_folder(settings: LlmSettings) -> Path:
-    """The folder that the settings name, or the one that comes with the package."""
-    return Path(settings.folder) if settings.folder else Path(str(resources.files("llm_worker") / "models/frontdesk"))
-
-
 def engine(settings: LlmSettings) -> Engine:
     """Made of the folder that the settings name; nothing is loaded yet. Raises Unavailable with a line for the
     operator."""
-    folder = model_folder(settings)
+    folder = Path(settings.folder)
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -183,10 +183,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
         try:
             settings = LlmSettings.read({**os.environ, "TRUNKLINE_LLM_BACKEND": arguments.backend})
-            if settings.backend == "engine":
-                from llm_worker.backends.folder import model_folder  # and with it torch
-
-                folder = str(model_folder(settings))
+            folder = settings.folder if settings.backend == "engine" else ""
             calls = asyncio.run(converse(run, build(settings)))
         except SettingsError as error:
             sys.stderr.write(f"{error}\n")
